@@ -1,0 +1,1 @@
+"""carlib: the helper package of the workbook."""

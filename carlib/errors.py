@@ -1,0 +1,53 @@
+"""The named errors of carlib.
+
+Every message says what was expected, what was found, and what to do next. Where the database raised
+the error first, its own exception stays attached as ``__cause__``.
+"""
+
+
+class CarlibError(Exception):
+    """Base of every error that carlib raises on purpose."""
+
+
+class ServerError(CarlibError):
+    """The embedded PostgreSQL could not be initialised, started or stopped."""
+
+
+class ConnectionFailed(CarlibError):
+    """No connection: unreachable host, wrong password, unusable URL, or a missing right."""
+
+
+class UnsupportedServer(CarlibError):
+    """The server is not PostgreSQL 18 or newer."""
+
+
+class SchemaNameError(CarlibError, ValueError):
+    """The schema name is empty, too long, or reserved by PostgreSQL."""
+
+
+class TableMismatch(CarlibError):
+    """A table of that name exists, but with other columns than the model's."""
+
+
+class TablesMissing(CarlibError):
+    """The tables are not there yet; `create_tables` makes them."""
+
+
+class TablesNotEmpty(CarlibError):
+    """An initial load found cars already in the table; `delta_load` is the way to add more."""
+
+
+class UnknownColumn(CarlibError, ValueError):
+    """A frame has a column that the cars frame does not know."""
+
+
+class MissingColumn(CarlibError, ValueError):
+    """A frame lacks a column that the load needs."""
+
+
+class RejectedRows(CarlibError, ValueError):
+    """Some rows can't be loaded, so none was. `.rejected` holds them, each with its reason."""
+
+    def __init__(self, message, rejected):
+        super().__init__(message)
+        self.rejected = rejected
