@@ -51,3 +51,11 @@ class RejectedRows(CarlibError, ValueError):
     def __init__(self, message, rejected):
         super().__init__(message)
         self.rejected = rejected
+
+
+class BadArgument(CarlibError, ValueError):
+    """An argument has a value of the wrong kind or outside its range."""
+
+
+class UnreadableFile(CarlibError):
+    """A file is missing, of an unknown kind, damaged, or not encoded as UTF-8."""
