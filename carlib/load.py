@@ -1,0 +1,191 @@
+"""The initial load: a frame of cars becomes rows in three tables, or nothing happens."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from time import perf_counter
+from typing import Literal
+
+import pandas as pd
+from sqlalchemy import (
+    CheckConstraint,
+    Engine,
+    text,
+)
+from sqlalchemy.engine import Connection
+from sqlalchemy.schema import AddConstraint, CreateIndex, DropConstraint, DropIndex
+
+from carlib.errors import BadArgument, RejectedRows, TablesMissing, TablesNotEmpty
+from carlib.models import Base, CarInfo
+from carlib.report import LoadReport, count_reasons
+from carlib.staging import Cars, fill_staging, join_rejected, refuse_repeated
+
+OnReject = Literal["raise", "report"]
+
+
+def initial_load(
+    engine: Engine,
+    cars: Cars,
+    *,
+    loaded_at: datetime | None = None,
+    on_reject: OnReject = "raise",
+) -> LoadReport:
+    """Load cars into empty tables, in one transaction.
+
+    Brands and models are found by name, whatever the case, or made. Any failure, at any moment,
+    leaves the tables as they were.
+
+    Args:
+        engine: From `connect`, with the tables made by `create_tables`.
+        cars: A cars frame (one row a car; brand, model, vin, engine_size in litres, color, price,
+            status), an iterator of such frames, or the path of a CSV or Parquet file. Frames of an
+            iterator and files are loaded piece by piece, so they may be larger than memory.
+        loaded_at: The instant since which the values hold, with a time zone; None means now.
+        on_reject: What to do when rows can't be loaded. ``"raise"`` loads nothing and raises;
+            ``"report"`` loads the other rows and hands the refused ones back in the report.
+
+    Raises:
+        BadArgument: `cars`, `loaded_at` or `on_reject` is not of the expected kind.
+        TablesMissing: The tables are not there; `create_tables` makes them.
+        TablesNotEmpty: There are cars already; `delta_load` adds to them.
+        UnknownColumn, MissingColumn: The frame's columns are not those of a cars frame.
+        RejectedRows: Rows were refused and `on_reject` is ``"raise"``.
+    """
+    check_arguments(loaded_at, on_reject)
+    start = perf_counter()
+    with engine.begin() as connection:
+        lock_for_load(connection)
+        require_tables(connection)
+        require_no_cars(connection)
+        loaded_at = loaded_at or connection.scalar(text("SELECT clock_timestamp()"))
+        received, refused = fill_staging(connection, cars)
+        repetitions, repeated = refuse_repeated(connection)
+        rejected = join_rejected([refused, repeated])
+        if len(rejected) and on_reject == "raise":
+            raise rejected_rows(rejected, received)
+        insert_names(connection)
+        with _keys_built_afterwards(connection):
+            inserted = _insert_cars(connection, loaded_at)
+    return LoadReport(
+        received=received,
+        inserted=inserted,
+        updated=0,
+        deleted=0,
+        unchanged=repetitions,
+        rejected=rejected,
+        seconds=perf_counter() - start,
+        loaded_at=loaded_at,
+    )
+
+
+def check_arguments(loaded_at: datetime | None, on_reject: str) -> None:
+    """Raise BadArgument unless the time has a zone and `on_reject` is a known word."""
+    if on_reject not in ("raise", "report"):
+        raise BadArgument(f"Expected on_reject to be 'raise' or 'report', found {on_reject!r}.")
+    if loaded_at is not None and (not isinstance(loaded_at, datetime) or loaded_at.tzinfo is None):
+        raise BadArgument(
+            f"Expected loaded_at to be a datetime with a time zone, found {loaded_at!r}. Without a "
+            "zone the instant would be a guess: write datetime(2024, 11, 10, 10, tzinfo=UTC)."
+        )
+
+
+def lock_for_load(connection: Connection) -> None:
+    """Wait until no other load is under way in this schema, and keep others waiting."""
+    connection.execute(
+        text("SELECT pg_advisory_xact_lock(hashtext('carlib.load'), hashtext(current_schema()))")
+    )
+
+
+def require_tables(connection: Connection) -> None:
+    """Raise TablesMissing unless every table of the workbook is there."""
+    names = [table.name for table in Base.metadata.sorted_tables]
+    missing = [n for n in names if not connection.scalar(text("SELECT to_regclass(:n)"), {"n": n})]
+    if missing:
+        raise TablesMissing(
+            f"Expected the tables {', '.join(names)}, but {', '.join(missing)} "
+            "is not there. Make them first: create_tables(engine)."
+        )
+
+
+def require_no_cars(connection: Connection) -> None:
+    """Raise TablesNotEmpty if there is a car."""
+    if connection.scalar(text("SELECT EXISTS (SELECT FROM car_info)")):
+        raise TablesNotEmpty(
+            "Expected no cars, since an initial load fills empty tables, but car_info has rows. "
+            "Add to them with delta_load(engine, cars), or start on an empty schema with "
+            "connect(schema=..., fresh=True)."
+        )
+
+
+def rejected_rows(rejected: pd.DataFrame, received: int) -> RejectedRows:
+    """Describe the refused rows: how many, why, and the first of them."""
+    reasons = "\n".join(f"  {count:,} x {reason}" for reason, count in count_reasons(rejected))
+    return RejectedRows(
+        f"{len(rejected):,} of {received:,} rows can't be loaded, so none was:\n{reasons}\n"
+        f"The first of them:\n{rejected.head(5).to_string()}\n"
+        "Mend these rows, or load the others with on_reject='report' and find the refused ones in "
+        "the report's `rejected`.",
+        rejected,
+    )
+
+
+def insert_names(connection: Connection) -> None:
+    """Insert the staged brands and models that the tables don't hold yet."""
+    connection.execute(
+        text(
+            "INSERT INTO car_brand (name) SELECT brand FROM staging"
+            " WHERE brand IS NOT NULL GROUP BY brand ORDER BY min(row) ON CONFLICT DO NOTHING"
+        )
+    )
+    connection.execute(
+        text(
+            "INSERT INTO car_model (brand_id, name) SELECT b.brand_id, s.model"
+            " FROM (SELECT brand, model, min(row) AS first FROM staging WHERE model IS NOT NULL"
+            "       GROUP BY brand, model) s JOIN car_brand b ON b.name = s.brand"
+            " ORDER BY s.first ON CONFLICT DO NOTHING"
+        )
+    )
+
+
+def _insert_cars(connection: Connection, loaded_at: datetime) -> int:
+    """Insert the staged cars in the order in which they came, and say how many."""
+    return connection.execute(
+        text(
+            "INSERT INTO car_info"
+            " (car_id, model_id, engine_size, vin, color, price, status, valid_from)"
+            " SELECT s.car_id, m.model_id, s.engine_size, s.vin, s.color, s.price, s.status,"
+            " :loaded_at"
+            " FROM staging s JOIN car_brand b ON b.name = s.brand"
+            " JOIN car_model m ON m.brand_id = b.brand_id AND m.name = s.model"
+        ),
+        {"loaded_at": loaded_at},
+    ).rowcount
+
+
+@contextmanager
+def _keys_built_afterwards(connection: Connection) -> Iterator[None]:
+    """Take the keys and indexes off car_info, and build them again when the rows are there.
+
+    One sorted build is faster than placing every row in every index ("Populating a Database" in
+    the PostgreSQL manual). It all happens in the load's transaction, so nobody sees the table
+    without them. Where another table refers to car_info, its keys stay.
+    """
+    referenced = connection.scalar(
+        text("SELECT EXISTS (SELECT FROM pg_constraint WHERE confrelid = 'car_info'::regclass)")
+    )
+    if referenced:
+        yield
+        return
+    table = CarInfo.__table__
+    keys = [c for c in table.constraints if not isinstance(c, CheckConstraint)]
+    keys.sort(key=lambda key: key.name)
+    indexes = sorted(table.indexes, key=lambda index: index.name)
+    for index in indexes:
+        connection.execute(DropIndex(index, if_exists=True))
+    for key in keys:
+        connection.execute(DropConstraint(key, if_exists=True))
+    yield
+    for key in keys:
+        connection.execute(AddConstraint(key))
+    for index in indexes:
+        connection.execute(CreateIndex(index))

@@ -1,0 +1,69 @@
+"""What a load did, as numbers that add up and as a table that reads well."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from html import escape
+
+import pandas as pd
+
+COUNTS = ("received", "inserted", "updated", "deleted", "unchanged")
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """The outcome of a load; every row received is accounted for.
+
+    ``received == inserted + updated + unchanged + len(rejected)`` holds always. Cars that a full
+    snapshot no longer mentions were not received; they count in `deleted` alone.
+
+    Attributes:
+        received: Rows that came in.
+        inserted: New cars.
+        updated: Cars of which at least one value changed.
+        deleted: Cars removed since the snapshot did not mention them.
+        unchanged: Rows that say what was known already, exact repetitions included.
+        rejected: The refused rows with a column `reason`, indexed by their number `row` from 0.
+        seconds: How long the load took.
+        loaded_at: The instant since which the loaded values hold.
+        batch: The name of the batch, if it was given one.
+    """
+
+    received: int
+    inserted: int
+    updated: int
+    deleted: int
+    unchanged: int
+    rejected: pd.DataFrame
+    seconds: float
+    loaded_at: datetime
+    batch: str | None = None
+
+    def __repr__(self) -> str:
+        rows = [*((name, getattr(self, name)) for name in COUNTS), ("rejected", len(self.rejected))]
+        lines = [f"LoadReport: {self.received:,} rows in {self.seconds:.2f} s"]
+        lines += [f"  {name:<9} {count:>11,}" for name, count in rows[1:]]
+        lines += [f"    {count:>11,} {reason}" for reason, count in count_reasons(self.rejected)]
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        names = [*COUNTS, "rejected"]
+        values = [*(getattr(self, name) for name in COUNTS), len(self.rejected)]
+        head = "".join(f"<th>{name}</th>" for name in names)
+        body = "".join(f"<td>{value:,}</td>" for value in values)
+        reasons = "".join(
+            f"<li>{count:,} rejected: {escape(reason)}</li>"
+            for reason, count in count_reasons(self.rejected)
+        )
+        return (
+            f"<table><thead><tr>{head}</tr></thead><tbody><tr>{body}</tr></tbody></table>"
+            f"{f'<ul>{reasons}</ul>' if reasons else ''}<p>Loaded in {self.seconds:.2f} s.</p>"
+        )
+
+
+def count_reasons(rejected: pd.DataFrame) -> list[tuple[str, int]]:
+    """How many rows were refused for each reason, the most frequent first.
+
+    A row with two reasons counts under each of them.
+    """
+    each = rejected["reason"].str.split("; ").explode().value_counts()
+    return sorted(each.items(), key=lambda item: (-item[1], item[0]))

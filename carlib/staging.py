@@ -1,0 +1,147 @@
+"""The staging table: where received rows wait, inside the load's transaction, to be looked at.
+
+The rows travel by COPY, PostgreSQL's bulk protocol, a chunk at a time, so that the client never
+holds more than one chunk. The table is temporary: it is private to the connection and gone with
+the transaction, whatever happens.
+"""
+
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
+from os import PathLike, fspath
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv
+from sqlalchemy import text
+from sqlalchemy.engine import Connection
+from tqdm.auto import tqdm
+
+from carlib.cars import iter_cars
+from carlib.keys import KeyMaker
+from carlib.models import CarBrand, CarModel
+from carlib.prepare import REQUIRED, TARGETS, Spelling, check_columns, prepare
+
+CHUNK_ROWS = 100_000
+REPEATED = "vin given more than once with different values"
+
+Cars = pd.DataFrame | Iterable[pd.DataFrame] | str | PathLike
+
+
+def frames_of(cars: Cars) -> tuple[Iterator[pd.DataFrame], int | None]:
+    """Cut what is to be loaded into frames of bounded size; also the number of rows, if known.
+
+    Args:
+        cars: A frame, an iterable of frames, or the path of a CSV or Parquet file.
+    """
+    if isinstance(cars, (str, PathLike)):
+        return iter_cars(fspath(cars), rows=CHUNK_ROWS), None
+    if isinstance(cars, pd.DataFrame):
+        return _slices(cars), len(cars)
+    if not isinstance(cars, Iterable):
+        check_columns(cars)  # says what was expected
+    return (piece for frame in cars for piece in _slices(frame)), None
+
+
+def _slices(frame: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    if not isinstance(frame, pd.DataFrame) or len(frame) <= CHUNK_ROWS:
+        yield frame
+        return
+    for start, stop in pairwise([*range(0, len(frame), CHUNK_ROWS), len(frame)]):
+        yield frame.iloc[start:stop]
+
+
+def fill_staging(
+    connection: Connection, cars: Cars, required: Sequence[str] = REQUIRED
+) -> tuple[int, pd.DataFrame]:
+    """Create the staging table and copy into it what can be loaded.
+
+    A progress bar appears when it takes longer than two seconds.
+
+    Returns:
+        The number of rows received, and the rejected ones.
+    """
+    columns = ", ".join(
+        f"{name} {target.type.compile(connection.dialect)}" for name, target in TARGETS.items()
+    )
+    connection.execute(
+        text(f"CREATE TEMPORARY TABLE staging (row bigint, car_id uuid, {columns}) ON COMMIT DROP")
+    )
+    frames, total = frames_of(cars)
+    spelling, keys = Spelling(_known_names(connection)), KeyMaker()
+    received, rejected = 0, []
+    with tqdm(total=total, unit=" cars", unit_scale=True, delay=2, leave=False) as bar:
+        for frame in frames:
+            prepared = prepare(frame, spelling, first_row=received, required=required)
+            clean = prepared.clean
+            _copy(connection, clean.append_column("car_id", keys.take(clean.num_rows)))
+            rejected.append(prepared.rejected)
+            received += len(frame)
+            bar.update(len(frame))
+    connection.execute(text("ANALYZE staging"))
+    return received, join_rejected(rejected)
+
+
+def refuse_repeated(connection: Connection) -> tuple[int, pd.DataFrame]:
+    """Settle VINs that were staged more than once.
+
+    Where all rows of a VIN say the same, one stays. Where they differ, none does: nobody can know
+    which is right.
+
+    Returns:
+        The number of exact repetitions taken out, and the rejected rows, as they were cleaned.
+    """
+    connection.execute(
+        text(
+            "CREATE TEMPORARY TABLE repeated ON COMMIT DROP AS"
+            " SELECT vin FROM staging GROUP BY vin HAVING count(*) > 1"
+        )
+    )
+    values = ", ".join(f"s.{name}" for name in TARGETS if name != "vin")
+    conflicting = connection.execute(
+        text(
+            "DELETE FROM staging WHERE vin IN"
+            " (SELECT s.vin FROM staging s JOIN repeated USING (vin)"
+            f" GROUP BY s.vin HAVING count(DISTINCT ROW({values})) > 1)"
+            f" RETURNING row, {', '.join(TARGETS)}"
+        )
+    ).all()
+    copies = connection.execute(
+        text(
+            "DELETE FROM staging s USING (SELECT vin, min(row) AS first FROM staging"
+            " JOIN repeated USING (vin) GROUP BY vin) r WHERE s.vin = r.vin AND s.row > r.first"
+        )
+    ).rowcount
+    rejected = pd.DataFrame(conflicting, columns=["row", *TARGETS]).set_index("row").sort_index()
+    return copies, rejected.assign(reason=REPEATED)
+
+
+def join_rejected(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Put the rejected rows of several frames together, in the order in which they came."""
+    parts = [part for part in parts if len(part)] or list(parts[:1])
+    if not parts:
+        return pd.DataFrame(columns=[*TARGETS, "reason"], index=pd.Index([], name="row"))
+    return pd.concat(parts).sort_index()
+
+
+def _known_names(connection: Connection) -> list[tuple[str, str | None]]:
+    """The brands and models that the tables hold already, the oldest first."""
+    brand, model = CarBrand.__table__, CarModel.__table__
+    query = (
+        brand.outerjoin(model)
+        .select()
+        .with_only_columns(brand.c.name, model.c.name)
+        .order_by(brand.c.brand_id, model.c.model_id)
+    )
+    return [tuple(row) for row in connection.execute(query)]
+
+
+def _copy(connection: Connection, rows: pa.Table) -> None:
+    """Send rows by COPY, as CSV written by Arrow."""
+    buffer = io.BytesIO()
+    options = pyarrow.csv.WriteOptions(include_header=False, quoting_style="needed")
+    pyarrow.csv.write_csv(rows, buffer, options)
+    buffer.seek(0)
+    names = ", ".join(rows.column_names)
+    with connection.connection.cursor() as cursor:
+        cursor.copy_expert(f"COPY staging ({names}) FROM STDIN (FORMAT csv)", buffer)
