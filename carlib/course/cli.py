@@ -1,0 +1,86 @@
+"""The command line: ``carlib run``, ``carlib doctor``, ``carlib lab``.
+
+Each command imports what it needs when it is called, so that ``--help`` is quick and ``doctor``
+works where something is missing.
+"""
+
+import argparse
+import signal
+import sys
+from collections.abc import Sequence
+
+from carlib.course.arguments import make_parser
+from carlib.course.errors import UsageError
+from carlib.errors import CarlibError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        argv: The words after ``carlib``; by default those of this process.
+
+    Returns:
+        The exit status: 0 done, 1 failed, 2 asked for in a way that can't be done, 130 stopped.
+    """
+    commands = {"run": _run, "doctor": _doctor, "lab": _lab, "execute": _execute}
+    options, rest = make_parser(commands).parse_known_args(argv)
+    options.rest = rest
+    if rest and options.command is not _lab:
+        options.parser.error(f"unknown: {' '.join(rest)}. Try --help.")
+    # A terminated run, too, stops its server and removes its folder.
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
+    try:
+        return options.command(options)
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        return 130
+    except CarlibError as error:
+        print(f"carlib: {error}", file=sys.stderr)
+        return 2 if isinstance(error, UsageError) else 1
+
+
+def _run(options: argparse.Namespace) -> int:
+    from carlib.course.lessons import choose_lessons, find_lessons
+
+    values = dict(options.parameter)
+    for name in ("rows", "seed"):
+        value = getattr(options, name)
+        if value is not None and values.setdefault(name, value) != value:
+            raise UsageError(f"The parameter {name!r} is given twice, with different values.")
+    lessons = choose_lessons(find_lessons(options.notebooks), options.only)
+    from carlib.course.run import run_lessons  # slow to import: only once the words are right
+
+    course = run_lessons(lessons, options.output, values=values, database_url=options.database_url)
+    seconds = sum(run.seconds for run in course.lessons)
+    print(f"{len(lessons)} lessons ok in {seconds:.0f} s. Read {options.output / 'index.html'}")
+    return 0
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from carlib.course.doctor import examine
+
+    missing = 0
+    for check in examine(options.database_url):
+        print(check, flush=True)
+        missing += not check.ok
+    if missing:
+        print(f"\nNot ready: {missing} of the lines above say NO and what to do.")
+    return 1 if missing else 0
+
+
+def _lab(options: argparse.Namespace) -> int:
+    from carlib.course.lab import open_lab
+    from carlib.course.lessons import choose_lessons, find_lessons
+
+    open_lab(choose_lessons(find_lessons(options.notebooks), [options.lesson])[0], options.rest)
+    return 0
+
+
+def _execute(options: argparse.Namespace) -> int:
+    from carlib.course.execute import execute_lesson
+
+    for path in options.lesson:
+        execute_lesson(path, options.database_url)
+        print(f"{path} executed")
+    return 0

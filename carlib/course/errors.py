@@ -1,0 +1,31 @@
+"""The named errors of the course's commands: what a person mistyped, and a lesson that failed."""
+
+from carlib.errors import CarlibError
+
+
+class UsageError(CarlibError, ValueError):
+    """What was asked for can't be done as asked; nothing has run. The command line exits with 2."""
+
+
+class LessonsNotFound(UsageError):
+    """There is no folder of lessons where they were looked for."""
+
+
+class UnknownLesson(UsageError):
+    """No lesson has that number or name, or more than one has."""
+
+
+class UnknownParameter(UsageError):
+    """None of the lessons to be run declares that parameter."""
+
+
+class WrongParameterType(UsageError):
+    """The value can't stand where the lesson's own default stands."""
+
+
+class LessonFormError(CarlibError):
+    """A lesson's notebook is not built the way that the course's tools expect."""
+
+
+class LessonFailed(CarlibError):
+    """A cell of a lesson raised an error, or its kernel died."""

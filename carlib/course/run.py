@@ -1,0 +1,169 @@
+"""Runs lessons in order through papermill and keeps what came out: notebooks, pages, an index."""
+
+import re
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TextIO
+
+import nbformat
+import papermill
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
+
+from carlib.course.database import run_database
+from carlib.course.errors import LessonFailed
+from carlib.course.index import write_index
+from carlib.course.kernels import kernel_options
+from carlib.course.lessons import Lesson
+from carlib.course.pages import write_page
+from carlib.course.parameters import assign_parameters
+
+
+@dataclass
+class LessonRun:
+    """What became of one lesson.
+
+    Attributes:
+        lesson: The lesson.
+        parameters: The values that replaced its defaults.
+        notebook: Where the executed notebook is, or will be.
+        page: The same as an HTML page.
+        status: ``ok``, ``failed`` or ``not run``.
+        seconds: How long it took; 0 when it was not run.
+        error: The failing cell and its error, when it failed.
+    """
+
+    lesson: Lesson
+    parameters: dict[str, object]
+    notebook: Path
+    page: Path
+    status: str = "not run"
+    seconds: float = 0.0
+    error: str = ""
+
+
+@dataclass
+class CourseRun:
+    """What became of all lessons of one run, and on which server."""
+
+    lessons: list[LessonRun]
+    server: str = ""
+    started: float = field(default_factory=time.time)
+
+
+def run_lessons(
+    lessons: Sequence[Lesson],
+    output: Path,
+    *,
+    values: Mapping[str, object] | None = None,
+    database_url: str | None = None,
+    log: TextIO = sys.stderr,
+) -> CourseRun:
+    """Execute lessons one after the other and write what came out to `output`.
+
+    The first failing cell ends the run; the half-executed notebook and its page are kept.
+
+    Args:
+        lessons: The lessons, in the order in which they run.
+        output: The folder for ``<part>/<lesson>.ipynb``, ``.html`` and ``index.html``. Earlier
+            results of the same lessons in it are replaced.
+        values: Parameter name to value; each goes to the lessons that declare it.
+        database_url: The server to use. Without it, an embedded one in a temporary folder starts,
+            and goes when the run ends.
+        log: Where progress is shown; a bar only if it is a terminal.
+
+    Returns:
+        The run, every lesson in it with status ``ok``.
+
+    Raises:
+        UsageError: A parameter is unknown or of the wrong type; nothing has run.
+        ConnectionFailed: The server can't be used as it is; nothing has run.
+        LessonFailed: A cell failed. Says the lesson, the cell and the error.
+    """
+    assigned = assign_parameters(lessons, values or {})
+    output = output.resolve()
+    runs = [
+        LessonRun(
+            lesson,
+            parameters,
+            notebook=output / lesson.part / f"{lesson.name}.ipynb",
+            page=output / lesson.part / f"{lesson.name}.html",
+        )
+        for lesson, parameters in zip(lessons, assigned, strict=True)
+    ]
+    course = CourseRun(runs)
+    with run_database(database_url) as (environment, course.server):
+        for run in runs:
+            run.notebook.parent.mkdir(parents=True, exist_ok=True)
+            run.notebook.unlink(missing_ok=True)
+            run.page.unlink(missing_ok=True)
+        try:
+            for position, run in enumerate(runs, 1):
+                _execute(run, environment, f"[{position}/{len(runs)}] {run.lesson.name}", log)
+        finally:
+            for run in runs:
+                if run.notebook.exists():
+                    write_page(run, runs)
+            write_index(course, output / "index.html")
+    return course
+
+
+def _execute(run: LessonRun, environment: Mapping[str, str], label: str, log: TextIO) -> None:
+    """Execute one lesson; its notebook is saved after every cell."""
+    started = time.perf_counter()
+    try:
+        papermill.execute_notebook(
+            run.lesson.path,
+            # papermill would fill in what stands between braces.
+            str(run.notebook).replace("{", "{{").replace("}", "}}"),
+            run.parameters,
+            language="python",
+            progress_bar={"desc": label, "file": log, "disable": None, "leave": False},
+            **kernel_options(environment),
+        )
+        _refuse_early_end(run)
+        run.status = "ok"
+    except papermill.PapermillExecutionError as error:
+        run.error = f"cell [{error.exec_count}]: {_brief(error.ename, error.evalue)}"
+    except CellTimeoutError as error:
+        run.error = f"cell [{_last_cell(run)}]: {_brief(type(error).__name__, str(error))}"
+    except DeadKernelError:
+        run.error = f"cell [{_last_cell(run)}]: the kernel died"
+    except LessonFailed as error:
+        run.error = str(error)
+    finally:
+        run.seconds = time.perf_counter() - started
+        if run.status == "not run":
+            run.status = "failed"
+    print(f"{label}  {run.status}  {run.seconds:.1f} s", file=log)
+    if run.error:
+        raise LessonFailed(
+            f"{run.lesson.part}/{run.lesson.name} failed in {run.error}\n"
+            f"The notebook is kept as far as it came: {run.notebook}"
+        )
+
+
+def _brief(name: str, message: str) -> str:
+    """The error's name and at most two lines of what it says."""
+    lines = [line.strip() for line in re.sub(r"\x1b\[[0-9;]*m", "", message).splitlines()]
+    return f"{name}: " + "\n".join([line for line in lines if line][:2])[:400]
+
+
+def _refuse_early_end(run: LessonRun) -> None:
+    """Refuse what papermill takes for a success: a lesson that called ``sys.exit()``."""
+    cells = [cell for cell in _code_cells(run) if cell.source.strip()]
+    left = sum(cell.execution_count is None for cell in cells)
+    if left:
+        raise LessonFailed(f"cell [{_last_cell(run)}]: it ended the lesson, {left} cells unrun")
+
+
+def _last_cell(run: LessonRun) -> int:
+    """The number of the last cell that was started, as the notebook counts them."""
+    return sum(bool(cell.metadata.papermill.start_time) for cell in _code_cells(run))
+
+
+def _code_cells(run: LessonRun) -> list[nbformat.NotebookNode]:
+    notebook = nbformat.read(run.notebook, as_version=4)
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
