@@ -43,9 +43,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> int:
     from carlib.course.lessons import choose_lessons, find_lessons
 
-    values = dict(options.parameter)
-    for name in ("rows", "seed"):
-        value = getattr(options, name)
+    given = [("rows", options.rows), ("seed", options.seed), *options.parameter]
+    values: dict[str, str] = {}
+    for name, value in given:
         if value is not None and values.setdefault(name, value) != value:
             raise UsageError(f"The parameter {name!r} is given twice, with different values.")
     lessons = choose_lessons(find_lessons(options.notebooks), options.only)

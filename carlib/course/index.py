@@ -36,7 +36,7 @@ def write_index(course: "CourseRun", path: Path) -> None:
         course: The run, finished or stopped.
         path: The page's place; links in it are relative to its folder.
     """
-    started = time.strftime("%d %B %Y, %H:%M", time.localtime(course.started))
+    started = time.strftime("%Y-%m-%d %H:%M", time.localtime(course.started))
     counts = [sum(run.status == status for run in course.lessons) for status in ("ok", "failed")]
     said = f"{counts[0]} of {len(course.lessons)} lessons ok"
     said += f", {counts[1]} failed" if counts[1] else ""
@@ -70,8 +70,8 @@ def _entry(run: "LessonRun", folder: Path) -> str:
     if run.page.exists():
         title = f'<a href="{_link(run.page, folder)}">{title}</a>'
         notebook = f' · <a href="{_link(run.notebook, folder)}">notebook</a>'
-    changed = ", ".join(f"{name} = {value!r}" for name, value in run.parameters.items())
-    used = f"parameters: {changed}" if changed else "parameters: the lesson's own"
+    values = run.lesson.parameters | run.parameters
+    used = ", ".join(f"{name} = {value!r}" for name, value in values.items())
     error = f"<pre>{html.escape(run.error)}</pre>" if run.error else ""
     seconds = f"{run.seconds:.1f} s" if run.seconds else ""
     return (

@@ -115,9 +115,8 @@ def _execute(run: LessonRun, environment: Mapping[str, str], label: str, log: Te
     started = time.perf_counter()
     try:
         papermill.execute_notebook(
-            run.lesson.path,
-            # papermill would fill in what stands between braces.
-            str(run.notebook).replace("{", "{{").replace("}", "}}"),
+            _literally(run.lesson.path),
+            _literally(run.notebook),
             run.parameters,
             language="python",
             progress_bar={"desc": label, "file": log, "disable": None, "leave": False},
@@ -143,6 +142,11 @@ def _execute(run: LessonRun, environment: Mapping[str, str], label: str, log: Te
             f"{run.lesson.part}/{run.lesson.name} failed in {run.error}\n"
             f"The notebook is kept as far as it came: {run.notebook}"
         )
+
+
+def _literally(path: Path) -> str:
+    """The path for papermill, which fills parameters in between braces."""
+    return str(path).replace("{", "{{").replace("}", "}}")
 
 
 def _brief(name: str, message: str) -> str:
