@@ -1,9 +1,27 @@
-"""The cars frame: one row a car, and the handful of cars that the lessons talk about.
+"""Cars to practise with: a handful, or millions.
 
-`sample_cars` and `sample_delta` are small enough to check by eye.
+A cars frame has one row a car and the columns `COLUMNS`. Four functions make one:
+
+- `sample_cars`, `sample_delta`: the three cars that the lessons talk about, checked by eye.
+- `generate_cars`: as many as wanted, of real brands and models, with valid VINs.
+- `read_cars`, and `iter_cars` for a large file: a file of one's own (they live in `carlib.files`).
 """
 
+import csv
+from functools import cache
+from importlib.resources import files
+from numbers import Integral
+from typing import NamedTuple
+
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+
+from carlib import vin
+from carlib.errors import BadArgument
+from carlib.files import iter_cars, read_cars
+
+__all__ = ["COLUMNS", "generate_cars", "iter_cars", "read_cars", "sample_cars", "sample_delta"]
 
 COLUMNS = ("brand", "model", "vin", "engine_size", "color", "price", "status")
 """The columns of a cars frame, in their order.
@@ -12,6 +30,19 @@ Text is pandas' `str`, `engine_size` float64 (litres, NaN for electric cars), `s
 means available). `price` is a number: int64 in the samples, where all prices are whole, and float64
 wherever cents may occur.
 """
+
+# Shares in percent. The colors follow paint makers' surveys: four of five cars are colorless.
+_COLORS = {
+    "White": 32, "Black": 20, "Gray": 18, "Silver": 10, "Blue": 9, "Red": 5,
+    "Green": 2, "Brown": 1, "Beige": 1, "Orange": 1, "Yellow": 1,
+}  # fmt: skip
+_NEWEST_YEAR = 2025
+_YEARS = (8, 9, 9, 9, 8, 8, 8, 7, 7, 6, 6, 5, 4, 3, 3)  # model years, from the newest backwards
+_WORTH = (1000, 820, 710, 620, 545, 480, 425, 375, 330, 290, 260, 230, 205, 185, 165)  # per mille
+_STEPS = {50_00: 60, 10_00: 30, 1: 10}  # cents that a price is rounded to: some sellers count cents
+_AVAILABLE = {True: 85, False: 15}
+
+_STRIDE = 673_038_013  # shares no factor with vin.CAPACITY, so stepping by it visits every number
 
 
 def sample_cars() -> pd.DataFrame:
@@ -40,3 +71,117 @@ def sample_delta() -> pd.DataFrame:
         [("Toyota", "Corolla", "GHI789", 2.2, "Black", 16000, True)],
         columns=list(COLUMNS),
     )
+
+
+def generate_cars(rows: int, seed: int = 0, *, start: int = 0) -> pd.DataFrame:
+    """Make up cars of real brands and models, each with a VIN of its own.
+
+    Every seed stands for one endless list of cars, of which this returns a piece: fewer rows are
+    the beginning of more rows, and two pieces that do not overlap share no VIN. So ten million cars
+    can be made a piece at a time. Lists of different seeds can have VINs in common.
+
+    Brands, models, engines and base prices come from `carlib/catalogue.csv`. The price falls with
+    the car's age, which only the VIN tells (position 10, model years 2011 to 2025, also for models
+    that were not built in that year).
+
+    Args:
+        rows: How many cars.
+        seed: Which list; the same seed gives the same cars on every machine.
+        start: How many cars of the list to skip.
+
+    Returns:
+        A cars frame with the index 0 to `rows` - 1. `engine_size` is float64 in litres, NaN for
+        electric cars; `price` float64 with at most two decimals; nothing else is missing.
+
+    Raises:
+        BadArgument: An argument is not a whole number, is negative, or goes beyond
+            `vin.CAPACITY` cars.
+    """
+    for name, value in {"rows": rows, "seed": seed, "start": start}.items():
+        if isinstance(value, bool | np.bool_) or not isinstance(value, Integral) or value < 0:
+            raise BadArgument(f"{name} is a whole number, 0 or more; found {value!r}.")
+    rows, seed, start = int(rows), int(seed), int(start)
+    if start + rows > vin.CAPACITY:
+        raise BadArgument(
+            f"A seed has {vin.CAPACITY:,} cars; found start + rows = {start + rows:,}. "
+            "Take fewer rows, or another seed."
+        )
+    known = _catalogue()
+    # Raw bits and whole numbers only: numpy promises the former for every version, and the latter
+    # round alike on every machine. Two draws of 64 bits make one car.
+    bits = np.random.PCG64(np.random.SeedSequence(seed))
+    bits.advance(2 * start)
+    first, second = bits.random_raw(2 * rows).reshape(rows, 2).T
+    model = known.popular[_share(first, 0, 32, len(known.popular))]
+    engine = _share(first, 32, 16, known.engines[model])
+    variant = known.begins[model] + engine
+    color = _pick(first, 48, _COLORS.values())
+    age = _pick(second, 0, _YEARS)
+    status = np.array(list(_AVAILABLE))[_pick(second, 16, _AVAILABLE.values())]
+    step = np.array(list(_STEPS))[_pick(second, 32, _STEPS.values())]
+    luck = 880 + _share(second, 48, 16, 241)  # per mille, so 12 percent up or down
+
+    cents = known.prices[model] * (1000 + 25 * engine) * np.array(_WORTH)[age] * luck // 1000**3
+    cents = np.maximum((cents + step // 2) // step * step, 500_00)
+    year_codes = [ord(vin.year_code(_NEWEST_YEAR - years)) for years in range(len(_YEARS))]
+    offset = int(np.random.SeedSequence([seed, 1]).generate_state(1, np.uint64)[0]) % vin.CAPACITY
+    numbers = (np.arange(start, start + rows) * _STRIDE + offset) % vin.CAPACITY
+
+    columns = {
+        "brand": known.brands.take(pa.array(model)),
+        "model": known.models.take(pa.array(model)),
+        "vin": vin.assemble(known.prefixes[variant], np.array(year_codes, np.uint8)[age], numbers),
+        "engine_size": known.litres[variant],
+        "color": pa.array(list(_COLORS), pa.large_string()).take(pa.array(color)),
+        "price": cents / 100,
+        "status": status,
+    }
+    return pa.table({name: columns[name] for name in COLUMNS}).to_pandas()
+
+
+class _Catalogue(NamedTuple):
+    """The catalogue as arrays: one entry a model, or one a variant (a model with one engine)."""
+
+    brands: pa.LargeStringArray
+    models: pa.LargeStringArray
+    prices: np.ndarray  # cents
+    engines: np.ndarray  # how many variants the model has
+    begins: np.ndarray  # which of them is its first
+    popular: np.ndarray  # each model as often as it is popular
+    litres: np.ndarray  # a variant's engine size
+    prefixes: np.ndarray  # a variant's VIN, positions 1-7, as ASCII codes
+
+
+@cache
+def _catalogue() -> _Catalogue:
+    with (files("carlib") / "catalogue.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    sizes = [row["engine_sizes"].split("|") for row in rows]
+    engines = np.array([len(each) for each in sizes])
+    prefixes = [
+        row["wmi"] + vin.descriptor(row["model"], number if litres else -1)
+        for row, each in zip(rows, sizes, strict=True)
+        for number, litres in enumerate(each)
+    ]
+    return _Catalogue(
+        brands=pa.array([row["brand"] for row in rows], pa.large_string()),
+        models=pa.array([row["model"] for row in rows], pa.large_string()),
+        prices=np.array([int(row["base_price"]) * 100 for row in rows], np.int64),
+        engines=engines,
+        begins=np.cumsum(engines) - engines,
+        popular=np.repeat(np.arange(len(rows)), [int(row["popularity"]) for row in rows]),
+        litres=np.array([float(size or "nan") for each in sizes for size in each]),
+        prefixes=np.frombuffer("".join(prefixes).encode("ascii"), np.uint8).reshape(-1, 7),
+    )
+
+
+def _share(bits: np.ndarray, skip: int, width: int, parts: int | np.ndarray) -> np.ndarray:
+    """Turn `width` bits of each number, after the `skip` lowest, into a number below `parts`."""
+    field = (bits >> np.uint64(skip)) & np.uint64((1 << width) - 1)
+    return (field.astype(np.int64) * parts) >> width
+
+
+def _pick(bits: np.ndarray, skip: int, shares) -> np.ndarray:
+    """Turn 16 bits of each number into a position in `shares`, as often as its share says."""
+    shares = list(shares)
+    return np.repeat(np.arange(len(shares)), shares)[_share(bits, skip, 16, sum(shares))]
