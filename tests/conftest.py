@@ -1,81 +1,101 @@
-"""The PostgreSQL server that the tests run on, and engines on fresh schemas of it.
+"""The PostgreSQL server that the tests run on, and engines on schemas of their own.
 
-Each pytest-xdist worker starts one server in a temporary folder; a learner's data is never touched.
+Each pytest-xdist worker starts a server in a temporary folder, which takes less than a second.
 Where CARLIB_TEST_DATABASE_URL is set (a service container in CI), the tests use that server.
+A learner's data is never touched: connect() without a URL finds an empty temporary folder.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
 
 from carlib.connection import connect
 from carlib.errors import CarlibError
 from carlib.server import EmbeddedServer, temporary_server
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _learners_data_untouched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CARLIB_DATA_DIR", str(tmp_path_factory.mktemp("carlib-data")))
-        patch.delenv("CARLIB_DATABASE_URL", raising=False)
-        yield
+def pytest_configure(config: pytest.Config) -> None:
+    """Set the environment before anything is collected: kernels of lessons inherit it too."""
+    patch = pytest.MonkeyPatch()
+    folder = Path(tempfile.mkdtemp(prefix="carlib-tests-"))
+    patch.setenv("CARLIB_DATA_DIR", str(folder))
+    patch.delenv("CARLIB_DATABASE_URL", raising=False)
+
+    def clean_up() -> None:
+        EmbeddedServer(folder).close(force=True)
+        patch.undo()
+        shutil.rmtree(folder, ignore_errors=True)
+
+    config.add_cleanup(clean_up)
 
 
 @pytest.fixture(scope="session")
-def server(_learners_data_untouched: None) -> Iterator[EmbeddedServer]:
-    """A running embedded server in a temporary folder, reached by a Unix socket."""
+def server() -> Iterator[EmbeddedServer]:
+    """An embedded server in a temporary folder, reached through a Unix socket."""
     with temporary_server() as running:
         yield running
 
 
 @pytest.fixture(scope="session")
-def database_url(_learners_data_untouched: None, request: pytest.FixtureRequest) -> str:
-    """The URL of the server under test, with its password."""
+def tcp_server() -> Iterator[EmbeddedServer]:
+    """An embedded server in a temporary folder, reached through TCP with a password."""
+    with temporary_server(tcp=True) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def database_url(request: pytest.FixtureRequest) -> str:
+    """The URL of the server under test, with its password where it has one."""
     given = os.environ.get("CARLIB_TEST_DATABASE_URL")
-    if given:
-        return given
     try:
-        running = request.getfixturevalue("server")
+        url = given or request.getfixturevalue("server").url.render_as_string(hide_password=False)
+        connect(url, schema="public").dispose()
     except CarlibError as error:
-        pytest.exit(f"No PostgreSQL to test on; set CARLIB_TEST_DATABASE_URL. {error}", 3)
-    return running.url.render_as_string(hide_password=False)
+        reason = f"No PostgreSQL for the tests. {str(error).splitlines()[0]}"
+        request.session.shouldstop = f"{reason} Or set CARLIB_TEST_DATABASE_URL to another one."
+        raise pytest.fail.Exception(reason, pytrace=False) from None
+    return url
 
 
 @pytest.fixture
 def schema_name() -> str:
-    """A schema name that no other test uses."""
+    """A schema name that no other test uses; whoever makes the schema drops it."""
     return f"test_{uuid.uuid4().hex}"
 
 
 @pytest.fixture
 def make_engine(database_url: str) -> Iterator[Callable[..., Engine]]:
-    """A function that makes an engine on the schema of that name (a fresh one by default).
+    """A function that makes an engine on the schema of a name, else on one of a new name.
 
-    What it made is disposed of afterwards and the schemas are dropped.
+    The engines are disposed of afterwards, their schemas dropped.
     """
-    engines: dict[str, list[Engine]] = {}
+    made: list[tuple[str, Engine]] = []
 
     def make(schema: str | None = None, fresh: bool = False) -> Engine:
         name = schema or f"test_{uuid.uuid4().hex}"
         engine = connect(database_url, schema=name, fresh=fresh)
-        engines.setdefault(name, []).append(engine)
+        made.append((name, engine))
         return engine
 
     yield make
-    for name, made in engines.items():
-        with made[0].begin() as connection:
-            quoted = connection.dialect.identifier_preparer.quote_identifier(name)
-            connection.execute(text(f"DROP SCHEMA IF EXISTS {quoted} CASCADE"))
-        for engine in made:
-            engine.dispose()
+    for _, engine in made:
+        engine.dispose()
+    for name, engine in made:
+        quoted = engine.dialect.identifier_preparer.quote_identifier(name).replace("%", "%%")
+        with engine.begin() as connection:
+            connection.exec_driver_sql(f"DROP SCHEMA IF EXISTS {quoted} CASCADE")
+        engine.dispose()
 
 
 @pytest.fixture
 def engine(make_engine: Callable[..., Engine]) -> Engine:
-    """An engine on a fresh schema of its own, dropped afterwards."""
+    """An engine on an empty schema of its own, dropped afterwards."""
     return make_engine()

@@ -139,7 +139,11 @@ class Cluster:
             listen, sockets, port = "127.0.0.1", "", self._free_port()
             who = "host all all 127.0.0.1/32 scram-sha-256"
         else:
-            listen, sockets, port = "", str(self._socket_folder()), PORT
+            folder = self._socket_folder()
+            # A killed server's: its lock names a process id that may be another's by now.
+            for name in (f".s.PGSQL.{PORT}", f".s.PGSQL.{PORT}.lock"):
+                (folder / name).unlink(missing_ok=True)
+            listen, sockets, port = "", str(folder), PORT
             who = "local all all trust"  # nobody else can enter the socket's folder
         settings = {
             "listen_addresses": listen,
