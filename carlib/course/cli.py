@@ -48,12 +48,15 @@ def _run(options: argparse.Namespace) -> int:
     for name, value in given:
         if value is not None and values.setdefault(name, value) != value:
             raise UsageError(f"The parameter {name!r} is given twice, with different values.")
+    if options.output.exists() and not options.output.is_dir():
+        raise UsageError(f"--output takes a folder, but {options.output} is a file.")
     lessons = choose_lessons(find_lessons(options.notebooks), options.only)
     from carlib.course.run import run_lessons  # slow to import: only once the words are right
 
     course = run_lessons(lessons, options.output, values=values, database_url=options.database_url)
     seconds = sum(run.seconds for run in course.lessons)
-    print(f"{len(lessons)} lessons ok in {seconds:.0f} s. Read {options.output / 'index.html'}")
+    count = f"{len(lessons)} lesson{'s' * (len(lessons) > 1)}"
+    print(f"{count} ok in {seconds:.0f} s. Read {options.output / 'index.html'}")
     return 0
 
 

@@ -5,6 +5,7 @@ folders too), and a lesson would then miss carlib or meet another version of it.
 """
 
 import os
+import subprocess
 from collections.abc import Mapping
 from typing import Any
 
@@ -46,7 +47,10 @@ class LessonKernelManager(AsyncKernelManager):
 
     async def start_kernel(self, **kwargs: Any) -> None:
         """Start the kernel, as Jupyter does, with `environment` added."""
-        await super().start_kernel(env=os.environ | self.environment, **kwargs)
+        # What cells write to stderr travels in messages. The kernel's own stderr is its log, which
+        # is of no use to who runs lessons, and shows a traceback when a run is stopped.
+        kwargs |= {"env": os.environ | self.environment, "stderr": subprocess.DEVNULL}
+        await super().start_kernel(**kwargs)
 
 
 def kernel_options(environment: Mapping[str, str]) -> dict[str, Any]:

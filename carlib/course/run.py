@@ -132,6 +132,9 @@ def _execute(run: LessonRun, environment: Mapping[str, str], label: str, log: Te
         run.error = f"cell [{_last_cell(run)}]: the kernel died"
     except LessonFailed as error:
         run.error = str(error)
+    except (KeyboardInterrupt, SystemExit):
+        run.error = f"cell [{_last_cell(run)}]: the run was stopped there"
+        raise
     finally:
         run.seconds = time.perf_counter() - started
         if run.status == "not run":
@@ -169,5 +172,7 @@ def _last_cell(run: LessonRun) -> int:
 
 
 def _code_cells(run: LessonRun) -> list[nbformat.NotebookNode]:
+    if not run.notebook.exists():
+        return []
     notebook = nbformat.read(run.notebook, as_version=4)
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
