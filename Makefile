@@ -14,6 +14,6 @@ bench:
 	@$(PYTHON) bootstrap.py && .venv/bin/python -m benchmarks $(ARGS)
 
 lock:
-	@$(PYTHON) bootstrap.py && .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes pyproject.toml --group dev -o requirements.lock $(ARGS)
+	@$(PYTHON) bootstrap.py && .venv/bin/uv pip compile --quiet --custom-compile-command "make lock" --universal --python-version 3.11 --generate-hashes pyproject.toml --group dev -o requirements.lock $(ARGS)
 
 .PHONY: run lab test bench lock
