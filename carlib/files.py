@@ -1,8 +1,8 @@
 """A learner's own file, read without guessing: CSV or Parquet into cars frames.
 
 What the file says is kept: a VIN of digits stays text, "NA" is a text like any other, and only an
-empty cell is missing. Numbers become numbers where the whole column is numeric; one "$10,900" in
-it, and the column stays text, so that preparing can reject that row and say why.
+empty cell is missing. Numbers become numbers where the whole column is numeric. One "$10,900" in
+it, and the whole column stays text, for preparing to refuse: beside it, what is "10.900"?
 
 - `read_cars`: the whole file as one frame.
 - `iter_cars`: the same rows as a series of frames, for a file larger than the memory.

@@ -19,7 +19,7 @@ import pyarrow.parquet
 from carlib.errors import UnreadableFile
 
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
-_BLOCK = 4 * 2**20  # bytes of CSV parsed at a time; one row has to fit
+_BLOCK = 2**20  # bytes of CSV parsed at a time; one row has to fit
 
 
 class TabularFile:
@@ -49,8 +49,8 @@ class TabularFile:
         if not self._path.is_file():
             found = "a folder" if self._path.is_dir() else "nothing"
             raise UnreadableFile(
-                f"Expected a file at {str(path)!r}; found {found} there. A path that is not "
-                f"absolute begins at the folder the kernel runs in."
+                f"Expected a file at {str(path)!r}; found {found} there. A path that is not absolute "
+                "begins at the folder of the notebook or program."
             )
         self._delimiter = _DELIMITERS.get(ending[1])
         self._compression = "gzip" if ending[2] else None
@@ -75,11 +75,11 @@ class TabularFile:
 
         Raises:
             UnreadableFile: On the way: rows of different length, text that is not UTF-8, a quote
-                that is never closed, damage.
+                that is never closed, damage. In CSV also where it is in a column not wanted.
         """
         wanted = self.names if only is None else list(only)
         with self._explaining():
-            source = self._csv_batches(wanted) if self._delimiter else self._parquet_batches(wanted)
+            source = self._csv_batches() if self._delimiter else self._parquet_batches(wanted)
             for batch in source:
                 yield batch.select(wanted)
 
@@ -102,15 +102,15 @@ class TabularFile:
                 raise self._unreadable("it is encoded in UTF-16")
         with self._csv() as reader:
             names = reader.schema.names
-        if self._delimiter == "," and len(names) == 1 and ";" in names[0]:
-            raise self._unreadable(f"its first line, {names[0]!r}, separates with ';'")
+        separator = re.search(r"[;\t|]", names[0])
+        if self._delimiter == "," and len(names) == 1 and separator:
+            raise self._unreadable(f"{separator[0]!r} between the names, where ',' belongs")
         return names
 
-    def _csv_batches(self, wanted: list[str]) -> Iterator[pa.RecordBatch]:
+    def _csv_batches(self) -> Iterator[pa.RecordBatch]:
         last = self._columns[-1]
         text = ""
         with self._csv(
-            include_columns=list(dict.fromkeys([*wanted, last])),
             column_types=dict.fromkeys(self._columns, pa.string()),
             null_values=[""],
             strings_can_be_null=True,
@@ -122,7 +122,7 @@ class TabularFile:
                 if len(batch):
                     text = batch.column(last)[-1].as_py() or ""
         # Arrow takes the end of the file for the end of the quote: the rest became one cell.
-        if "\n" in text and self._odd_quotes():
+        if re.search(r"[\r\n]", text) and self._odd_quotes():
             raise self._unreadable('a cell begins with " but is never closed')
 
     def _odd_quotes(self) -> bool:
@@ -153,7 +153,7 @@ class TabularFile:
         try:
             yield
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-            raise self._unreadable(str(error).splitlines()[0]) from error
+            raise self._unreadable(str(error).partition("\n")[0]) from error
 
 
 def _no_rows(schema: pa.Schema) -> pa.RecordBatch:

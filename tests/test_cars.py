@@ -1,0 +1,230 @@
+import csv
+import hashlib
+import math
+import re
+import time
+from importlib.resources import files
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pandas.testing import assert_frame_equal
+
+from carlib import cars, vin
+from carlib.cars import COLUMNS, generate_cars, sample_cars, sample_delta
+from carlib.errors import BadArgument, CarlibError
+
+DTYPES = ["str", "str", "str", "float64", "str", "float64", "bool"]
+
+
+def test_samples_are_the_cars_of_the_requirements():
+    expected = pd.DataFrame(
+        {
+            "brand": ["Toyota", "Honda", "Toyota"],
+            "model": ["Corolla", "Civic", "Corolla"],
+            "vin": ["ABC123", "DEF456", "GHI789"],
+            "engine_size": [2.0, 1.5, 2.2],
+            "color": ["Red", "Blue", "Black"],
+            "price": [15000, 13000, 16000],
+            "status": [True, False, True],
+        }
+    )
+    assert_frame_equal(sample_cars(), expected[:2], check_exact=True)
+    assert_frame_equal(sample_delta(), expected[2:].reset_index(drop=True), check_exact=True)
+    assert tuple(sample_cars().columns) == tuple(sample_delta().columns) == COLUMNS
+    assert str(sample_cars()).splitlines()[1].split() == [
+        "0", "Toyota", "Corolla", "ABC123", "2.0", "Red", "15000", "True",
+    ]  # fmt: skip
+
+
+def test_samples_are_new_at_each_call():
+    changed = sample_cars()
+    changed.loc[0, "price"] = 1
+    assert sample_cars().loc[0, "price"] == 15000
+
+
+@pytest.fixture(scope="module")
+def catalogue():
+    with (files("carlib") / "catalogue.csv").open(encoding="utf-8", newline="") as file:
+        return pd.DataFrame(list(csv.DictReader(file)))
+
+
+def test_catalogue(catalogue):
+    assert list(catalogue) == ["brand", "wmi", "model", "engine_sizes", "base_price", "popularity"]
+    assert catalogue["brand"].nunique() >= 30
+    assert len(catalogue) >= 250
+    assert not catalogue.duplicated(["brand", "model"]).any()
+    assert catalogue["wmi"].map(lambda wmi: bool(re.fullmatch("[A-HJ-NPR-Z0-9]{3}", wmi))).all()
+    assert not (set(catalogue["wmi"].str[0]) & set("890")), "South America and none: no such brand"
+    for text in (*catalogue["brand"], *catalogue["model"]):
+        assert text == text.strip()
+        assert text
+    assert {"Škoda", "Citroën"} <= set(catalogue["brand"])
+    assert {"Mégane", "León", "Doblò", "ë-C4", "Huracán"} <= set(catalogue["model"])
+
+    for text in catalogue["engine_sizes"]:
+        sizes = [float(size) for size in text.split("|") if size]
+        assert sizes == sorted(set(sizes))
+        assert all(0.5 <= size <= 8.5 for size in sizes)
+    electric = set(catalogue.loc[catalogue["engine_sizes"] == "", "model"])
+    assert {"Model 3", "ID.4", "Zoe", "Taycan", "Ioniq 5"} <= electric
+    assert 0.05 < len(electric) / len(catalogue) < 0.25
+
+    price, popularity = catalogue["base_price"].astype(int), catalogue["popularity"].astype(int)
+    assert price.between(9_000, 400_000).all()
+    assert popularity.between(1, 20).all()
+
+
+@pytest.mark.parametrize(
+    ("brand", "model", "wmi", "sizes"),
+    [
+        ("Toyota", "Corolla", "JTD", "1.2|1.6|1.8|2.0"),
+        ("BMW", "3 Series", "WBA", "1.5|1.6|2.0|3.0"),
+        ("Tesla", "Model 3", "5YJ", ""),
+        ("Škoda", "Octavia", "TMB", "1.0|1.2|1.4|1.5|1.6|1.8|2.0"),
+        ("Ford", "F-150", "1FT", "2.7|3.3|3.5|5.0"),
+    ],
+)
+def test_catalogue_knows(catalogue, brand, model, wmi, sizes):
+    row = catalogue[(catalogue["brand"] == brand) & (catalogue["model"] == model)].iloc[0]
+    assert (row["wmi"], row["engine_sizes"]) == (wmi, sizes)
+
+
+@pytest.fixture(scope="module")
+def many():
+    return generate_cars(200_000, seed=7)
+
+
+def test_generated_frame_has_the_agreed_columns_and_types(many):
+    assert tuple(many.columns) == COLUMNS
+    assert many.dtypes.astype(str).tolist() == DTYPES
+    assert many.index.equals(pd.RangeIndex(200_000))
+    assert many.drop(columns="engine_size").notna().all(axis=None)
+
+
+def test_generated_vins_are_all_valid_and_distinct(many):
+    assert many["vin"].is_unique
+    assert all(map(vin.is_valid, many["vin"]))
+
+
+def test_generated_cars_are_of_the_catalogue(many, catalogue):
+    known = {
+        (row.brand, row.model, float(size) if size else None, row.wmi)
+        for row in catalogue.itertuples()
+        for size in row.engine_sizes.split("|")
+    }
+    sizes = many["engine_size"].astype(object).where(many["engine_size"].notna(), None)
+    made = set(zip(many["brand"], many["model"], sizes, many["vin"].str[:3], strict=True))
+    assert made <= known
+    assert len(made) > 0.95 * len(known)
+
+
+def test_popular_models_are_more_frequent(many, catalogue):
+    frequency = many.groupby(["brand", "model"]).size()
+    popularity = catalogue.set_index(["brand", "model"])["popularity"].astype(int)
+    expected = popularity / popularity.sum() * len(many)
+    # Five standard deviations of a count around its expected value.
+    assert ((frequency.reindex(expected.index) - expected).abs() < 5 * np.sqrt(expected)).all()
+
+
+def test_prices_are_money_and_fall_with_age(many):
+    price = many["price"]
+    assert price.min() >= 500
+    assert price.max() < 500_000
+    assert (price == price.round(2)).all()
+    assert 0.05 < (price % 1 != 0).mean() < 0.15, "some prices have cents, most are whole"
+    corolla = many[many["model"] == "Corolla"]
+    of_year = corolla.groupby(corolla["vin"].str[9])["price"].mean()
+    assert of_year["S"] > of_year["N"] > of_year["H"] > of_year["B"]  # 2025, 2022, 2017, 2011
+
+
+def test_colors_and_status_are_as_frequent_as_said(many):
+    shares = many["color"].value_counts(normalize=True)
+    assert shares.index[0] == "White"
+    assert (shares - pd.Series(cars._COLORS) / 100).abs().max() < 0.01
+    assert 0.83 < many["status"].mean() < 0.87
+
+
+FIRST = """\
+brand,model,vin,engine_size,color,price,status
+Renault,Arkana,VF1ARK2J9FE711556,1.6,Gray,7430.0,True
+MINI,Clubman,WMWCLU155DU749569,1.5,White,5500.0,True
+Nissan,Navara,VSKNAV1T8R7787582,2.3,Blue,31100.0,True
+"""
+
+
+def test_same_seed_gives_the_same_cars_everywhere():
+    assert generate_cars(3).to_csv(index=False) == FIRST
+    text = generate_cars(20_000, seed=2024).to_csv(index=False).encode()
+    assert (
+        hashlib.sha256(text).hexdigest()
+        == "cad4705443bef85ce2a7ac4af2918a5a653a9f425efb45b1013ed899d1a286ac"
+    )
+
+
+def test_other_seeds_give_other_cars():
+    some = [generate_cars(1000, seed=seed) for seed in (0, 1, 2**40)]
+    for one, other in [(0, 1), (0, 2), (1, 2)]:
+        assert not some[one]["vin"].isin(some[other]["vin"]).any()
+        assert not some[one]["price"].equals(some[other]["price"])
+
+
+@settings(max_examples=25)
+@given(st.integers(0, 500), st.integers(0, 500), st.integers(0, 10**6), st.integers(0, 2**64))
+def test_pieces_of_a_seed_are_one_list(rows, more, start, seed):
+    whole = generate_cars(rows + more, seed, start=start)
+    pieces = [generate_cars(rows, seed, start=start), generate_cars(more, seed, start=start + rows)]
+    assert_frame_equal(whole, pd.concat(pieces, ignore_index=True), check_exact=True)
+    assert whole["vin"].is_unique
+
+
+def test_every_number_is_visited_before_one_comes_again():
+    assert math.gcd(cars._STRIDE, vin.CAPACITY) == 1
+    assert cars._STRIDE * vin.CAPACITY < 2**63, "the product has to fit an int64"
+
+
+def test_the_far_end_of_a_seed_is_reachable():
+    last = generate_cars(2, seed=5, start=vin.CAPACITY - 2)
+    assert last["vin"].map(vin.is_valid).all()
+    with pytest.raises(BadArgument, match="1,089,000,000 cars"):
+        generate_cars(3, seed=5, start=vin.CAPACITY - 2)
+
+
+def test_no_rows():
+    none = generate_cars(0)
+    assert tuple(none.columns) == COLUMNS
+    assert none.dtypes.astype(str).tolist() == DTYPES
+    assert len(none) == 0
+
+
+def test_generated_frame_can_be_changed():
+    some = generate_cars(5)
+    some.loc[0, ["brand", "price", "status", "engine_size"]] = ["Lada", 1.5, False, 1.7]
+    assert some.loc[0, ["brand", "price", "status", "engine_size"]].tolist() == [
+        "Lada", 1.5, False, 1.7,
+    ]  # fmt: skip
+    assert generate_cars(5).loc[0, "brand"] != "Lada"
+
+
+@pytest.mark.parametrize("name", ["rows", "seed", "start"])
+@pytest.mark.parametrize("value", [-1, 1.0, "10", True, np.True_, None, math.nan])
+def test_wrong_arguments_are_named(name, value):
+    with pytest.raises(BadArgument) as caught:
+        generate_cars(**{"rows": 1, name: value})
+    assert str(caught.value) == f"{name} is a whole number, 0 or more; found {value!r}."
+    assert isinstance(caught.value, ValueError)
+    assert isinstance(caught.value, CarlibError)
+
+
+def test_numpy_whole_numbers_are_whole_numbers():
+    assert_frame_equal(generate_cars(np.int64(3), seed=np.uint8(1)), generate_cars(3, seed=1))
+
+
+def test_a_million_cars_in_ten_seconds():
+    before = time.perf_counter()
+    million = generate_cars(1_000_000)
+    assert time.perf_counter() - before < 10
+    assert million["vin"].is_unique
+    assert million.memory_usage(deep=True).sum() < 100e6
