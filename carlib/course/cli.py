@@ -68,7 +68,8 @@ def _doctor(options: argparse.Namespace) -> int:
         print(check, flush=True)
         missing += not check.ok
     if missing:
-        print(f"\nNot ready: {missing} of the lines above say NO and what to do.")
+        say = "says" if missing == 1 else "say"
+        print(f"\nNot ready: {missing} of the lines above {say} NO and what to do.")
     return 1 if missing else 0
 
 

@@ -65,7 +65,7 @@ def _part_name(part: str) -> str:
 
 
 def _entry(run: "LessonRun", folder: Path) -> str:
-    title = html.escape(f"{int(run.lesson.number)}. {run.lesson.title}")
+    title = html.escape(run.lesson.title)
     notebook = ""
     if run.page.exists():
         title = f'<a href="{_link(run.page, folder)}">{title}</a>'

@@ -1,0 +1,153 @@
+"""Every lesson, executed and compared, on servers and in orders that learners meet.
+
+A new lesson is found and covered without a change here. On a shared machine these tests take most
+of the time of all; each run below answers more than one question:
+
+- embedded server, shuffled, two at once, and all of it again in the schemas the first round left;
+- a server on TCP with a password (or that of CARLIB_TEST_DATABASE_URL), one after the other;
+- papermill with other parameters.
+"""
+
+import copy
+import os
+import random
+import re
+import secrets
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbval.plugin import get_sanitize_patterns
+from nbval_lessons import SANITIZE, explain, validate, validate_two_at_once
+
+from carlib.course.lessons import Lesson, find_lessons
+from carlib.course.run import run_lessons
+from carlib.server import EmbeddedServer, temporary_server
+
+LESSONS = find_lessons()
+each_lesson = pytest.mark.parametrize("lesson", LESSONS, ids=lambda one: f"{one.part}/{one.name}")
+
+
+@pytest.fixture(scope="module")
+def rounds(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[list[dict[Path, subprocess.CompletedProcess[str]]]]:
+    """Two rounds over all lessons, shuffled, two lessons at once, on the same data."""
+    seed = int(os.environ.get("CARLIB_TEST_SEED") or secrets.randbelow(10**6))
+    shuffled = random.Random(seed)
+    folder = tmp_path_factory.mktemp("embedded")
+    done = []
+    try:
+        for _ in range(2):
+            order = shuffled.sample([lesson.path for lesson in LESSONS], len(LESSONS))
+            print(f"CARLIB_TEST_SEED={seed}: {[path.stem for path in order]}")
+            done.append(validate_two_at_once(order, {"CARLIB_DATA_DIR": str(folder)}))
+        yield done
+    finally:  # nbval kills its kernels, so none of them stops the server
+        EmbeddedServer(folder).close(force=True)
+
+
+@pytest.fixture(scope="module")
+def tcp_url() -> Iterator[str]:
+    """The server of CARLIB_TEST_DATABASE_URL, else one of our own with a password."""
+    if given := os.environ.get("CARLIB_TEST_DATABASE_URL"):
+        yield given
+        return
+    with temporary_server(tcp=True) as server:
+        assert server.url.password
+        yield server.url.render_as_string(hide_password=False)
+
+
+class TestOnTheEmbeddedServer:
+    """As a learner has it: no URL, the server starts with the first kernel."""
+
+    @each_lesson
+    def test_every_output_is_the_committed_one(self, lesson: Lesson, rounds: list[dict]) -> None:
+        done = rounds[0][lesson.path]
+        assert done.returncode == 0, explain(done, "The first round, two lessons at once,")
+
+    @each_lesson
+    def test_and_again_in_the_same_schema(self, lesson: Lesson, rounds: list[dict]) -> None:
+        done = rounds[1][lesson.path]
+        assert done.returncode == 0, explain(done, "The second round, in the same schema,")
+
+
+class TestOnAServerWithPassword:
+    """Reached by a URL over TCP."""
+
+    @each_lesson
+    def test_every_output_is_the_committed_one(self, lesson: Lesson, tcp_url: str) -> None:
+        done = validate(lesson.path, {"CARLIB_DATABASE_URL": tcp_url})
+        assert done.returncode == 0, explain(done, "The lesson on TCP")
+
+
+@each_lesson
+def test_other_parameters_change_the_results(
+    lesson: Lesson, database_url: str, tmp_path: Path
+) -> None:
+    declared = lesson.parameters
+    rows, schema = declared["rows"] // 4, f"{declared['schema']}_other"
+    values = {"rows": rows, "seed": declared["seed"] + 1, "schema": schema}
+    course = run_lessons([lesson], tmp_path, values=values, database_url=database_url)
+    executed = nbformat.read(course.lessons[0].notebook, as_version=4)
+
+    before, after = _compared(lesson.notebook), _compared(executed)
+    assert before.keys() == after.keys()
+    changed = {cell_id for cell_id in before if before[cell_id] != after[cell_id]}
+    here, there = (" ".join(results.values()) for results in (before, after))
+    assert f'schema "{schema}"' in there
+    assert f'schema "{declared["schema"]}"' in here
+    # The number of cars is shown: 25,000 or 25000, now and not before.
+    shown = re.compile(rf"(?<![\d,.]){f'{rows:,}'.replace(',', ',?')}(?![\d,.]\d)")
+    assert shown.search(there)
+    assert not shown.search(here)
+    assert len(changed) >= 3, "the line of connect, and at least two results"
+
+
+def _compared(notebook: nbformat.NotebookNode) -> dict[str, str]:
+    """The text of each output that nbval compares, by its cell's id."""
+    patterns = get_sanitize_patterns(SANITIZE.read_text(encoding="utf-8"))
+    found = {}
+    for cell in notebook.cells:
+        tags = set(cell.metadata.get("tags", []))
+        ignored = tags & {"nbval-ignore-output", "parameters", "injected-parameters"}
+        if cell.cell_type != "code" or ignored:
+            continue
+        parts = [
+            output.get("text") or output.get("data", {}).get("text/plain", "")
+            for output in cell.outputs
+        ]
+        text = "\n".join(parts)
+        for regex, replacement in patterns:
+            text = re.sub(regex, replacement, text)
+        found[cell.id] = text
+    return found
+
+
+@each_lesson
+def test_one_changed_character_is_noticed(
+    lesson: Lesson, database_url: str, tmp_path: Path
+) -> None:
+    """The start of the lesson passes as it is, and not with another character in an output."""
+    notebook = copy.deepcopy(lesson.notebook)
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    (index, data) = next(
+        (index, output.data)
+        for index, cell in enumerate(cells)
+        for output in cell.outputs
+        if output.output_type == "execute_result"
+    )
+    notebook.cells = cells[: index + 1]
+    path = tmp_path / lesson.path.name
+    environment = {"CARLIB_DATABASE_URL": database_url}
+    nbformat.write(notebook, path)
+    untouched = validate(path, environment)
+    data["text/plain"] = data["text/plain"].rstrip()[:-1] + "#"
+    nbformat.write(notebook, path)
+    changed = validate(path, environment)
+    assert untouched.returncode == 0, explain(untouched, "The unchanged copy")
+    assert changed.returncode == 1
+    assert "Cell outputs differ" in changed.stdout
+    assert f"1 failed, {index} passed" in changed.stdout
