@@ -62,6 +62,12 @@ class EmbeddedServer:
         self._exiting = False
         self._threads = threading.RLock()
 
+    def __enter__(self) -> EmbeddedServer:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def __repr__(self) -> str:
         return f"EmbeddedServer({str(self.data_dir)!r}, pid={self.pid})"
 

@@ -51,6 +51,26 @@ def tcp_server() -> Iterator[EmbeddedServer]:
         yield running
 
 
+@pytest.fixture
+def folder_for_servers() -> Iterator[Path]:
+    """A temporary folder to have servers in.
+
+    Not `tmp_path`: each pytest session closes /tmp/pytest-of-root to others anew, which takes the
+    data away from the user that a server of root runs as.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="carlib-test-")).resolve()
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def data_dir(folder_for_servers: Path) -> Iterator[Path]:
+    """A data folder, yet to be made, whose server is gone after the test, whatever that did."""
+    folder = folder_for_servers / "data of a learner"
+    yield folder
+    EmbeddedServer(folder).close(force=True)
+
+
 @pytest.fixture(scope="session")
 def database_url(request: pytest.FixtureRequest) -> str:
     """The URL of the server under test, with its password where it has one."""

@@ -131,6 +131,7 @@ class Cluster:
                 return
             said = self._said(log_size) or said
             if not any(sign in said for sign in _PASSING) or time.monotonic() > end:
+                shutil.rmtree(self._spare_socket_folder(), ignore_errors=True)
                 raise failure("The embedded PostgreSQL did not start.", said)
             time.sleep(0.5)
 

@@ -18,6 +18,8 @@ from carlib.errors import ServerError
 
 RECOVERY_SECONDS = 600  # crash recovery after a large load may take minutes
 SILENCE_SECONDS = 30  # a live server that says nothing at all for so long is stuck
+ORPHAN_SECONDS = 5  # for a killed server's child to end when asked
+
 # A server without a free place for us does accept connections.
 _FULL = ("too many clients", "remaining connection slots")
 
@@ -117,12 +119,15 @@ class Postmaster:
         Call it only where the server itself is not alive.
         """
         self.pid_file.unlink(missing_ok=True)
-        orphans = [p for p in psutil.process_iter() if self._works_here(p.pid)]
+        orphans = psutil.process_iter()
         for end in (psutil.Process.terminate, psutil.Process.kill):
+            orphans = [orphan for orphan in orphans if self._works_here(orphan.pid)]
             for orphan in orphans:
                 with contextlib.suppress(psutil.Error):
                     end(orphan)
-            _, orphans = psutil.wait_procs(orphans, timeout=5)
+            patience = time.monotonic() + ORPHAN_SECONDS
+            while time.monotonic() < patience and any(self._works_here(p.pid) for p in orphans):
+                time.sleep(0.02)
 
     def _works_here(self, pid: int) -> bool:
         """Whether `pid` is a live PostgreSQL process of this data folder."""

@@ -1,0 +1,254 @@
+"""The embedded server's life: who starts it, shares it, kills it, and when it stops."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+from sqlalchemy import create_engine
+from user_process import UserProcess, eventually, is_alive
+
+from carlib.errors import ServerError
+from carlib.server import EmbeddedServer, embedded_server, temporary_server
+
+posix_only = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals and fork")
+
+
+def scalar(server: EmbeddedServer, sql: str) -> object:
+    engine = create_engine(server.url)
+    with engine.begin() as connection:
+        found = connection.exec_driver_sql(sql).scalar_one()
+    engine.dispose()
+    return found
+
+
+def kill_server(data_dir: Path, *, busy: int = 0) -> int:
+    """Kill -9 the server, and wait until its processes but `busy` have noticed; its old pid."""
+    server = psutil.Process(EmbeddedServer(data_dir).pid)
+    children = [child for child in server.children() if child.pid != busy]
+    server.kill()
+    assert eventually(lambda: EmbeddedServer(data_dir).pid is None)
+    assert eventually(lambda: not any(is_alive(child.pid) for child in children))
+    return server.pid
+
+
+def test_two_processes_share_a_server_that_stops_with_the_last(data_dir: Path) -> None:
+    with UserProcess(data_dir) as one, UserProcess(data_dir) as other:
+        pid = EmbeddedServer(data_dir).pid
+        one.ask("CREATE TABLE t AS SELECT 7 AS a")
+        assert other.ask("SELECT a FROM t") == "7"
+        one.exit()
+        assert EmbeddedServer(data_dir).pid == pid
+        assert other.ask("SELECT a FROM t") == "7"
+        other.exit()
+        assert EmbeddedServer(data_dir).pid is None
+        assert list((data_dir / "users").iterdir()) == []
+
+
+def test_two_first_starts_at_once_make_one_cluster(data_dir: Path) -> None:
+    with UserProcess(data_dir, wait=False) as one, UserProcess(data_dir, wait=False) as other:
+        one.wait_until_ready()
+        other.wait_until_ready()
+        one.ask("CREATE TABLE t AS SELECT 7 AS a")
+        assert other.ask("SELECT a FROM t") == "7"
+    assert list(data_dir.glob("carlib-initdb-*")) == []
+
+
+@posix_only
+def test_a_killed_server_comes_back_with_all_that_was_committed(data_dir: Path) -> None:
+    with UserProcess(data_dir) as one:
+        one.ask("CREATE TABLE t AS SELECT n FROM generate_series(1, 1000) n")
+        killed = kill_server(data_dir)
+        assert one.ask("connect") == "connected"
+        assert one.ask("SELECT count(*) FROM t") == "1000"
+        assert EmbeddedServer(data_dir).pid not in (None, killed)
+        kill_server(data_dir)
+        with UserProcess(data_dir) as other:
+            assert other.ask("SELECT count(*) FROM t") == "1000"
+        # Its engine finds the server that the other process started.
+        assert one.ask("SELECT count(*) FROM t") == "1000"
+
+
+@posix_only
+def test_an_open_engine_starts_a_killed_server_by_itself(data_dir: Path) -> None:
+    with UserProcess(data_dir) as one:
+        one.ask("CREATE TABLE t AS SELECT 7 AS a")
+        kill_server(data_dir)
+        assert one.ask("SELECT a FROM t") == "7"
+
+
+@posix_only
+def test_a_killed_user_neither_stops_nor_keeps_the_server(data_dir: Path) -> None:
+    with UserProcess(data_dir) as one, UserProcess(data_dir) as other:
+        pid = EmbeddedServer(data_dir).pid
+        one.kill()
+        assert other.ask("SELECT 7") == "7"
+        other.exit()
+        assert not is_alive(pid)
+    with UserProcess(data_dir) as last:
+        last.kill()
+    assert EmbeddedServer(data_dir).pid is not None  # nobody was left to stop it
+    with UserProcess(data_dir) as next_one:
+        next_one.exit()
+    assert EmbeddedServer(data_dir).pid is None
+
+
+@posix_only
+def test_a_killed_first_start_leaves_no_half_cluster(data_dir: Path) -> None:
+    with UserProcess(data_dir, wait=False) as killed:
+        assert eventually(lambda: any(data_dir.glob("carlib-initdb-*/data/*")))
+        killed.kill()
+    assert not (data_dir / "data").exists()
+    with UserProcess(data_dir) as one:
+        assert one.ask("SELECT 7") == "7"
+    assert list(data_dir.glob("carlib-initdb-*")) == []
+
+
+@posix_only
+def test_a_pid_file_that_names_a_strangers_process_is_not_believed(
+    data_dir: Path, server: EmbeddedServer
+) -> None:
+    mine = EmbeddedServer(data_dir).start()
+    pid_file = data_dir / "data" / "postmaster.pid"
+    lines = pid_file.read_text().split("\n")
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as stranger:
+        for pid in (stranger.pid, server.pid, os.getpid()):  # server: a PostgreSQL, but another
+            kill_server(data_dir)
+            pid_file.write_text("\n".join([str(pid), *lines[1:]]))
+            assert EmbeddedServer(data_dir).pid is None
+            mine.start()
+            assert mine.pid != pid
+            assert scalar(mine, "SELECT 7") == 7
+            assert is_alive(pid)
+        kill_server(data_dir)
+        pid_file.write_text("\n".join([str(stranger.pid), *lines[1:]]))
+        mine.close(force=True)  # nor is the stranger sent the signal to stop
+        assert stranger.poll() is None
+        stranger.communicate(b"\n")
+
+
+@posix_only
+def test_what_a_killed_server_was_doing_does_not_hinder_the_next(data_dir: Path) -> None:
+    with UserProcess(data_dir) as one:
+        busy = int(one.ask("SELECT pg_backend_pid()"))
+        one.process.stdin.write("SELECT count(*) FROM generate_series(1, 1000000000000)\n")
+        one.process.stdin.flush()
+        assert eventually(lambda: psutil.Process(busy).cpu_times().user > 0.1)
+        kill_server(data_dir, busy=busy)
+        assert is_alive(busy)
+        with EmbeddedServer(data_dir) as mine:
+            assert scalar(mine, "SELECT 7") == 7
+        assert not is_alive(busy)
+
+
+@posix_only
+def test_a_forked_child_that_ends_does_not_stop_its_parents_server(data_dir: Path) -> None:
+    program = """
+import os, sys
+from carlib.server import EmbeddedServer
+server = EmbeddedServer(sys.argv[1]).start()
+if (child := os.fork()) == 0:
+    sys.exit(0)  # with all that runs at exit
+os.waitpid(child, 0)
+other = EmbeddedServer(sys.argv[1])
+other.start().close()  # the parent still counts as a user
+print(server.pid is not None)
+"""
+    command = [sys.executable, "-W", "error", "-c", program, str(data_dir)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("True\n", "")
+    assert EmbeddedServer(data_dir).pid is None
+
+
+def test_calls_in_one_process_share_one_handle(data_dir: Path) -> None:
+    first = embedded_server(data_dir)
+    assert embedded_server(str(data_dir)) is first
+    assert len(list((data_dir / "users").iterdir())) == 1
+    first.close()
+    assert first.pid is None
+    assert embedded_server(data_dir).pid is not None
+    first.close()
+
+
+def test_the_cluster_is_durable_and_sorts_alike_everywhere(server: EmbeddedServer) -> None:
+    settings = {
+        name: scalar(server, f"SELECT current_setting('{name}')")
+        for name in ("fsync", "synchronous_commit", "full_page_writes", "data_checksums")
+    }
+    assert set(settings.values()) == {"on"}
+    assert scalar(server, "SELECT current_setting('server_encoding')") == "UTF8"
+    assert scalar(server, "SELECT current_setting('log_timezone')") == "UTC"
+    provider = (
+        "SELECT datlocprovider::text || datlocale FROM pg_database WHERE datname = 'postgres'"
+    )
+    assert scalar(server, provider) == "bC.UTF-8"
+    assert scalar(server, "SELECT 'Z' < 'a' AND 'z' < 'ä' AND lower('Ä') = 'ä'")
+
+
+def test_a_temporary_server_leaves_nothing_behind() -> None:
+    with temporary_server() as server:
+        folder, pid = server.data_dir, server.pid
+        assert scalar(server, "SELECT 7") == 7
+    assert not folder.exists()
+    assert not is_alive(pid)
+
+
+@posix_only
+def test_what_a_killed_process_left_of_its_temporary_server_is_cleared(
+    folder_for_servers: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = """
+from carlib.server import temporary_server
+with temporary_server() as server:
+    print(server.data_dir, server.pid, flush=True)
+    input()
+"""
+    monkeypatch.setenv("TMPDIR", str(folder_for_servers))
+    monkeypatch.setattr("tempfile.tempdir", None)  # Python remembers it otherwise
+    command = [sys.executable, "-W", "error", "-c", program]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as killed:
+        folder, pid = killed.stdout.readline().split()
+        with temporary_server():
+            assert is_alive(int(pid))  # it has a user, and is young
+        os.utime(folder, (0, 0))
+        with temporary_server():
+            assert is_alive(int(pid))  # it has a user
+        killed.kill()
+        killed.wait()
+    os.utime(folder, (0, 0))
+    with temporary_server():
+        assert not Path(folder).exists()
+        assert not is_alive(int(pid))
+
+
+def test_a_server_that_cannot_start_shows_its_log_and_what_to_do(data_dir: Path) -> None:
+    with EmbeddedServer(data_dir):
+        pass
+    with (data_dir / "data" / "postgresql.conf").open("a") as settings:
+        settings.write("max_connections = many\n")
+    with pytest.raises(ServerError) as error:
+        EmbeddedServer(data_dir).start()
+    assert 'invalid value for parameter "max_connections": "many"' in str(error.value)
+    assert "Mend the line that the log names" in str(error.value)
+    assert list((data_dir / "users").iterdir()) == []
+
+
+def test_data_of_another_version_is_refused(data_dir: Path) -> None:
+    (data_dir / "data").mkdir(parents=True)
+    with pytest.raises(ServerError, match=r"Expected data of PostgreSQL version 18 .* found none"):
+        EmbeddedServer(data_dir).start()
+    (data_dir / "data" / "PG_VERSION").write_text("17\n")
+    with pytest.raises(ServerError, match=r"found 17\. Move that folder away"):
+        EmbeddedServer(data_dir).start()
+
+
+def test_a_data_folder_that_cannot_be_made_is_named(folder_for_servers: Path) -> None:
+    (folder_for_servers / "file").touch()
+    with pytest.raises(ServerError, match=r"can't use the folder .*file/data.* CARLIB_DATA_DIR"):
+        EmbeddedServer(folder_for_servers / "file" / "data").start()
