@@ -157,6 +157,12 @@ def provide_pip() -> None:
         raise SetUpError(f"pip could not be put into .venv:\n{problem}")
 
 
+def pinned(package: str) -> str:
+    """Return the lock's lines for one package: its version and its hashes."""
+    text = LOCK.read_text(encoding="utf-8")
+    return re.search(rf"(?ms)^{re.escape(package)}==.+?[^\\]$", text)[0] + "\n"
+
+
 def find_uv() -> Path | None:
     """Return the user's uv, else the locked one, installed by pip if need be; None: use pip."""
     found = shutil.which("uv")
@@ -174,8 +180,7 @@ def find_uv() -> Path | None:
         say("fetching uv, which installs faster than pip")
         with tempfile.TemporaryDirectory() as folder:
             only_uv = Path(folder, "uv.txt")
-            pinned = re.search(r"(?ms)^uv==.+?[^\\]$", LOCK.read_text(encoding="utf-8"))
-            only_uv.write_text(pinned[0], encoding="utf-8")
+            only_uv.write_text(pinned("uv"), encoding="utf-8")
             options = ("--require-hashes", "--only-binary", ":all:", "--no-deps")
             run(PYTHON, "-m", "pip", "install", *options, "-r", only_uv)
     return uv if uv.exists() else None
