@@ -23,6 +23,8 @@ _ADVICE = {
     "Disk quota exceeded": "The disk quota is used up: free some space, or set CARLIB_DATA_DIR to "
     "a folder on another disk.",
     "Read-only file system": "Set CARLIB_DATA_DIR to a folder that can be written to.",
+    "could not look up effective user ID": "PostgreSQL wants a user with a name: add this "
+    "user id to /etc/passwd, or set CARLIB_DATABASE_URL to a PostgreSQL 18 server.",
     "wrong ownership": "The data belongs to another user: run as that user, or set CARLIB_DATA_DIR "
     "to another folder.",
     "Permission denied": "Make the folder writable for this user, or set CARLIB_DATA_DIR to "
