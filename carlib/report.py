@@ -40,9 +40,9 @@ class LoadReport:
 
     def __repr__(self) -> str:
         rows = [*((name, getattr(self, name)) for name in COUNTS), ("rejected", len(self.rejected))]
-        lines = [f"LoadReport: {self.received:,} rows in {self.seconds:.2f} s"]
+        lines = [f"LoadReport of {self.received:,} rows"]
         lines += [f"  {name:<9} {count:>11,}" for name, count in rows[1:]]
-        lines += [f"    {count:>11,} {reason}" for reason, count in count_reasons(self.rejected)]
+        lines += [f"  {'':<9} {count:>11,}: {why}" for why, count in count_reasons(self.rejected)]
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
@@ -56,7 +56,7 @@ class LoadReport:
         )
         return (
             f"<table><thead><tr>{head}</tr></thead><tbody><tr>{body}</tr></tbody></table>"
-            f"{f'<ul>{reasons}</ul>' if reasons else ''}<p>Loaded in {self.seconds:.2f} s.</p>"
+            f"{f'<ul>{reasons}</ul>' if reasons else ''}"
         )
 
 
