@@ -29,7 +29,7 @@ def validate(lesson: Path, environment: Mapping[str, str]) -> subprocess.Complet
     kept |= {"TQDM_DISABLE": "1", **environment}
     return subprocess.run(
         [
-            *(sys.executable, "-m", "pytest", lesson.name, "-q", "--color=no", "-x"),
+            *(sys.executable, "-m", "pytest", lesson.name, "-q", "--color=no", "--maxfail=3"),
             *("--nbval", "--nbval-current-env", f"--nbval-sanitize-with={SANITIZE}"),
             f"--nbval-cell-timeout={CELL_SECONDS}",
             *("-p", "no:cacheprovider", "-p", "no:xdist"),
