@@ -3,8 +3,11 @@
 A new exercise is found and tested by being in its lesson's module.
 """
 
+import ast
+import json
 import re
 import uuid
+from pathlib import Path
 
 import pytest
 from sqlalchemy import text
@@ -19,6 +22,7 @@ from carlib.models import create_tables
 
 LESSONS = {name: exercises_of(name) for name in lessons()}
 EXERCISES = {e.name: e for exercises in LESSONS.values() for e in exercises}
+NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 CARS = {"no cars": lambda: None, "two cars": sample_cars, "3000 cars": lambda: generate_cars(3000)}
 
 
@@ -236,6 +240,24 @@ def test_the_stub_is_the_solution_minus_lines(exercise):
     assert len(kept) < len(stub)
     if isinstance(exercise, Function | Value):
         compile(exercise.stub, exercise.name, "exec")
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_the_notebook_asks_each_exercise_and_starts_the_answer_with_its_stub(lesson):
+    number = lesson.removeprefix("lesson_")
+    (path,) = NOTEBOOKS.glob(f"*/{number}_*.ipynb")
+    cells = [c["source"] for c in json.loads(path.read_text("utf-8"))["cells"]]
+    cells = ["".join(source) for source in cells]
+    for exercise in LESSONS[lesson]:
+        question = cells.index(f"ex.{exercise.name}")
+        *before, call = ast.parse(cells[question + 1]).body
+        assert ast.unparse(call).startswith(f"ex.{exercise.name}.check(")
+        names = {}
+        exec(compile(ast.Module(before, []), path.name, "exec"), names)
+        answer = eval(ast.unparse(call.value.args[0]), names)
+        assert exercise.is_untried(answer)
+        if isinstance(exercise, Query | Change):
+            assert answer.strip() == exercise.stub
 
 
 @pytest.mark.parametrize("lesson", LESSONS)

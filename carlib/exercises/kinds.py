@@ -137,7 +137,7 @@ class Function(_Python):
                 raise Failure.of_function(error, answer) from error
             yield from as_parts(result, label).items()
             if self.probe:
-                yield f"the rows after {label}", sandbox.probe(self.probe)
+                yield f"The rows after {label}", sandbox.probe(self.probe)
 
 
 @dataclass(frozen=True, kw_only=True)
