@@ -98,7 +98,7 @@ def generate_cars(rows: int, seed: int = 0, *, start: int = 0) -> pd.DataFrame:
             `vin.CAPACITY` cars.
     """
     for name, value in {"rows": rows, "seed": seed, "start": start}.items():
-        if isinstance(value, bool | np.bool_) or not isinstance(value, Integral) or value < 0:
+        if isinstance(value, bool) or not isinstance(value, Integral) or value < 0:
             raise BadArgument(f"{name} is a whole number, 0 or more; found {value!r}.")
     rows, seed, start = int(rows), int(seed), int(start)
     if start + rows > vin.CAPACITY:

@@ -204,7 +204,7 @@ def _frame(table: pa.Table, types: _Types) -> pd.DataFrame:
     for position, name in enumerate(table.schema.names):
         if name in types.parsed and _is_text(table.schema.types[position]):
             table = table.set_column(position, name, _parse(name, table.column(name)))
-    frame = table.to_pandas(types_mapper=_NULLABLE.get, ignore_metadata=True)
+    frame = table.to_pandas(types_mapper=_NULLABLE.get)
     if not types.flag_missing and frame.dtypes.get(_FLAG) == "boolean":
         frame[_FLAG] = frame[_FLAG].astype(bool)
     return frame

@@ -49,8 +49,8 @@ class TabularFile:
         if not self._path.is_file():
             found = "a folder" if self._path.is_dir() else "nothing"
             raise UnreadableFile(
-                f"Expected a file at {str(path)!r}; found {found} there. A path that is not absolute "
-                "begins at the folder of the notebook or program."
+                f"Expected a file at {str(path)!r}; found {found} there. A path that is not "
+                "absolute begins at the folder of the notebook or program."
             )
         self._delimiter = _DELIMITERS.get(ending[1])
         self._compression = "gzip" if ending[2] else None

@@ -24,7 +24,9 @@ def read_both_ways(path, rename=None, rows=2):
     """Read a file whole and in pieces, which have to agree, values and types."""
     whole = read_cars(path, rename)
     pieces = list(iter_cars(path, rename, rows=rows))
-    assert [len(piece) for piece in pieces[:-1]] == [rows] * (len(pieces) - 1)
+    sizes = [len(piece) for piece in pieces]
+    assert sizes[:-1] == [rows] * (len(pieces) - 1)
+    assert 0 < sizes[-1] <= rows or sizes == [0]
     for piece in pieces:
         assert_frame_equal(piece.dtypes.to_frame(), whole.dtypes.to_frame())
         assert piece.index.equals(pd.RangeIndex(len(piece)))
@@ -243,6 +245,13 @@ def test_parquet_types_that_mean_the_same_become_one(tmp_path):
     assert cars.loc[1, cars.columns != "status"].isna().tolist()[:6] == [True, False] + [True] * 4
 
 
+def test_a_named_parquet_index_is_a_column(tmp_path):
+    cars = generate_cars(5)
+    cars.set_index("vin").to_parquet(tmp_path / "by_vin.parquet")
+    back = read_both_ways(tmp_path / "by_vin.parquet")
+    assert_frame_equal(back[list(COLUMNS)], cars, check_exact=True)
+
+
 @pytest.mark.parametrize("kind", ["null", "string"])
 def test_parquet_columns_without_a_value(tmp_path, kind):
     names = ["vin", "price", "status"]
@@ -343,6 +352,23 @@ def test_what_is_wrong_further_down_is_found_before_the_first_piece(
         read_cars(path)
     with pytest.raises(UnreadableFile, match=message):
         next(iter_cars(path, rows=10))
+
+
+def test_cells_of_several_lines_may_lie_where_arrow_cuts_the_file(written):
+    path = written("vin,color\n" + '"V",",\n,\n,"\n' * 150_000)
+    cars = read_both_ways(path, rows=70_000)
+    assert len(cars) == 150_000
+    assert (cars["color"] == ",\n,\n,").all()
+
+
+@pytest.mark.parametrize("odd", [0, 60_000, 119_999])
+def test_one_row_decides_for_all(written, odd):
+    lines = ["1,2.5,true\n"] * 120_000
+    lines[odd] = "$1,2.5,\n"
+    cars = read_both_ways(written("price,engine_size,status\n" + "".join(lines)), rows=50_000)
+    assert cars.dtypes.astype(str).tolist() == ["str", "float64", "boolean"]
+    assert cars.index[cars["price"] == "$1"].tolist() == [odd]
+    assert cars.index[cars["status"].isna()].tolist() == [odd]
 
 
 def test_a_last_cell_may_end_with_a_line_break(written):

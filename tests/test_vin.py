@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carlib import vin
@@ -34,12 +34,14 @@ def test_published_vins_are_valid(published):
     assert vin.is_valid(published)
 
 
+@settings(deadline=None)
 @given(texts)
 def test_check_digit_is_the_printed_rule(text):
     assert vin.check_digit(text) == reference(text)
     assert vin.is_valid(text) == (text[8] == reference(text))
 
 
+@settings(deadline=None)
 @given(st.sampled_from(PUBLISHED[:2]), st.integers(0, 16), st.sampled_from(vin.ALPHABET))
 def test_one_changed_character_is_found_unless_it_has_the_same_value(published, position, other):
     changed = published[:position] + other + published[position + 1 :]
@@ -91,6 +93,7 @@ def test_descriptor_can_be_read(model, engine, expected):
 numbers = st.lists(st.integers(0, vin.CAPACITY - 1), min_size=1, max_size=20, unique=True)
 
 
+@settings(deadline=None)
 @given(numbers, st.text(alphabet=vin.ALPHABET, min_size=7, max_size=7), st.sampled_from("AHS5"))
 def test_assembled_vins_are_valid_distinct_and_keep_what_they_were_given(numbers, prefix, year):
     rows = len(numbers)
