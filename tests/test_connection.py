@@ -189,24 +189,33 @@ def test_the_environment_names_the_server_where_no_argument_does(
 
 def test_two_processes_make_one_schema_at_once(database_url: str, schema_name: str) -> None:
     program = f"""
+import sys
 from carlib.connection import connect
-input()
-for fresh in [False] + [True] * 10:
+print("ready", flush=True)
+sys.stdin.readline()
+for fresh in [False] + [True] * 20:
     connect(schema={schema_name!r}, fresh=fresh).dispose()
 """
     processes = [
         subprocess.Popen(
             [sys.executable, "-W", "error", "-c", program],
             stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             env={**os.environ, "CARLIB_DATABASE_URL": database_url},
         )
-        for _ in range(3)
+        for _ in range(2)
     ]
-    outcomes = [process.communicate("go\n", timeout=60)[1] for process in processes]
-    assert outcomes == ["", "", ""]
+    for process in processes:
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    assert [process.communicate(timeout=60)[1] for process in processes] == ["", ""]
+    engine = connect(database_url, schema=schema_name)
+    scalar(engine, f"DROP SCHEMA {schema_name}; SELECT 1")
+    engine.dispose()
 
 
 def test_a_fresh_schema_waits_for_others_but_not_for_ever(

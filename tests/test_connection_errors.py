@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import traceback
 from collections.abc import Iterator
@@ -106,6 +107,7 @@ def test_a_host_that_does_not_answer_is_named(tcp_server: EmbeddedServer) -> Non
         ("postgresql://u:p@h:port/d", "this one can't be read"),
         ("postgresql://u:p@ss@h/d", r"Expected one @.*@ is %40.*%3A.*%2F"),
         ("postgresql://u/x:p@h/d", "Expected one @"),
+        ("postgresql://u:p@ss?word@h/d", "Expected one @"),
         ("postgresql:///d?host=a,b&port=1,2,3", "hosts and ports can't be read"),
         (URL.create("postgresql", "u", "p", "ss@h"), "Expected one @"),
         (7, "found an object of type int"),
@@ -274,11 +276,13 @@ def test_a_password_is_never_shown(path: str, owner: Engine) -> None:
     @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
     @given(password=passwords)
     @example(password="p@ss/w:rd?x=1#%41 'quoted' \"twice\" \\ end")
+    @example(password="half@other-half?and-more@more-yet")
     @example(password="postgres-and-more")
     def check(password: str) -> None:
         assume(password not in usual)
         if path == "not encoded":
-            pieces = [piece for piece in password.split("@") if piece and piece not in usual]
+            # A misread URL may take any piece for its host, port, database or options.
+            pieces = [p for p in re.split("[@:/?#&=]", password) if len(p) > 3 and p not in usual]
         else:
             pieces = [password, quote(password, safe="")]
         shown = everything_shown(failing(path, owner, password))
