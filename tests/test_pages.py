@@ -31,7 +31,9 @@ PLOT = "import matplotlib.pyplot as plt\n_ = plt.plot([1, 2])"
 def pages(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """The pages of two lessons with everything in them that a page can show."""
     root = tmp_path_factory.mktemp("pages")
-    texts = "$x$\n\n[on](02_second.ipynb), [away](../other.ipynb)\n\n" + DIAGRAM
+    texts = (
+        "$x$\n\n[on](02_second.ipynb), [away](../other.ipynb), [all](../../README.md)\n\n" + DIAGRAM
+    )
     cells = [new_markdown_cell(texts), WIDGETS, "knob.value = 7", DISPLAY, PLOT]
     write_lesson(root / "nb", "01_first", cells)
     write_lesson(root / "nb", "02_second", ["1 + 1"])
@@ -65,6 +67,7 @@ def test_a_page_draws_diagrams_in_texts_and_in_outputs(pages: list[str]) -> None
 
 def test_links_lead_to_the_pages_of_the_run(pages: list[str]) -> None:
     assert '<a href="02_second.html">on</a>' in pages[0]
+    assert '<a href="../index.html">all</a>' in pages[0]
     assert '<a href="../other.ipynb">away</a>' in pages[0]
     assert all('<a href="../index.html">All lessons</a>' in page for page in pages)
     assert "<title>Lesson 01_first</title>" in pages[0]

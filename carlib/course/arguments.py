@@ -38,7 +38,7 @@ examples:
   carlib lab 02
   carlib lab initial_load --no-browser
 
-Other options go to JupyterLab as they are, for example --port=9999.
+Other options go to JupyterLab as they are, for example --port=9999, or --allow-root as root.
 """
 
 

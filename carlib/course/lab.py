@@ -1,6 +1,7 @@
 """Opens JupyterLab on a lesson."""
 
 from collections.abc import Sequence
+from urllib.parse import quote
 
 from jupyterlab.labapp import LabApp
 
@@ -16,10 +17,13 @@ def open_lab(lesson: Lesson, options: Sequence[str] = ()) -> None:
         lesson: The lesson to open; the file browser shows the folder above ``notebooks``.
         options: More options of JupyterLab's own, for example ``--no-browser``.
     """
+    root = lesson.path.parents[2]
+    place = quote(lesson.path.relative_to(root).as_posix())
     LabApp.launch_instance(
         [
-            str(lesson.path),
-            f"--ServerApp.root_dir={lesson.path.parents[2]}",
+            f"--ServerApp.root_dir={root}",
+            # Also part of the address that JupyterLab prints, for who opens it by hand.
+            f"--LabApp.default_url=/lab/tree/{place}",
             "--ServerApp.ip=127.0.0.1",
             "--ServerApp.kernel_spec_manager_class=carlib.course.kernels.ThisPythonKernelSpecs",
             *options,

@@ -77,8 +77,9 @@ def _with_pictures(markdown: str) -> str:
 
 
 def _link_pages(text: str, run: "LessonRun", runs: Sequence["LessonRun"]) -> str:
-    """Let links to notebooks of this run lead to their pages."""
+    """Let links to notebooks of this run lead to their pages, and to the README to the index."""
     pages = {other.lesson.path: other.page for other in runs}
+    pages[run.lesson.path.parents[2] / "README.md"] = run.page.parents[1] / "index.html"
 
     def link(found: re.Match[str]) -> str:
         target = (run.lesson.path.parent / html.unescape(found[1])).resolve()
@@ -86,4 +87,4 @@ def _link_pages(text: str, run: "LessonRun", runs: Sequence["LessonRun"]) -> str
             return found[0]
         return f'href="{Path(os.path.relpath(pages[target], run.page.parent)).as_posix()}"'
 
-    return re.sub(r'href="([^":#?]+\.ipynb)"', link, text)
+    return re.sub(r'href="([^":#?]+\.(?:ipynb|md))"', link, text)
