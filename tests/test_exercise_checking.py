@@ -65,6 +65,20 @@ DOUBLE = Function(
     function="double",
     calls=lambda: [(2,), (3,)],
 )
+ADD = Function(
+    name="add",
+    question="Add the brand Saab.",
+    hints=("INSERT.", "INSERT INTO car_brand."),
+    solution="""
+        def add(connection):
+            connection.exec_driver_sql("INSERT INTO car_brand (name) VALUES ('Saab')")  #?
+    """,
+    wrong=(WrongAnswer(hint="Another.", swap={"Saab": "Fiat"}),),
+    function="add",
+    calls=lambda: [()],
+    connected=True,
+    probe="SELECT name, 'there' FROM car_brand",
+)
 NINE = Value(
     name="nine",
     question="How many?",
@@ -128,6 +142,13 @@ def test_what_gives_the_same_is_right_however_it_is_written(tables, exercise, an
         (RENAME, "SELECT 1; SELECT 2", "Expected one statement, found 2.", ""),
         (DOUBLE, lambda n: n**2, "double(3): Expected 6, found 9.", "That squares it."),
         (DOUBLE, {}.get, "double(2): Expected 4, found NULL.", ""),
+        (ADD, lambda connection: 1, "add(connection): Expected NULL, found 1.", ""),
+        (
+            ADD,
+            ADD.answer_of(ADD.written(ADD.wrong[0])),
+            "The rows after add(connection): Saab: expected 'there', found nothing.",
+            "Another.",
+        ),
         (DOUBLE, 4, "Expected the function double, found int. Hand in the function itself", ""),
         (NINE, 10, "Expected another number, found 10.", "One less."),
         (NINE, "9", "Expected a number, found '9'.", ""),
@@ -176,9 +197,11 @@ def test_a_failure_is_recognised_by_what_failed_not_by_the_value(tables):
 
 
 def test_an_answer_that_ends_the_connection_gets_no_hint_by_accident(tables):
-    outcome = check(COUNT, "SELECT pg_terminate_backend(pg_backend_pid())", tables)
-    assert (outcome.kind, outcome.hint) == (Kind.WRONG, "")
-    assert outcome.text == "The connection to PostgreSQL failed:"
+    terminated = check(COUNT, "SELECT pg_terminate_backend(pg_backend_pid())", tables)
+    closed = check(ADD, lambda connection: connection.close(), tables)
+    for outcome in (terminated, closed):
+        assert (outcome.kind, outcome.hint) == (Kind.WRONG, "")
+        assert outcome.text == "The connection to PostgreSQL failed:"
 
 
 def test_the_same_check_says_the_same_twice(tables):
