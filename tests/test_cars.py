@@ -160,7 +160,7 @@ def test_same_seed_gives_the_same_cars_everywhere():
     text = generate_cars(20_000, seed=2024).to_csv(index=False).encode()
     assert (
         hashlib.sha256(text).hexdigest()
-        == "cad4705443bef85ce2a7ac4af2918a5a653a9f425efb45b1013ed899d1a286ac"
+        == "c8765fa12ed89c67fa1ffe34d79f8cc56c7a240518357a84e2ca79cbc085b7f3"
     )
 
 

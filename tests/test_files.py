@@ -1,18 +1,19 @@
 import datetime
 import decimal
-import gzip
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from car_files import read_both_ways, write
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
 from carlib.cars import COLUMNS, generate_cars, iter_cars, read_cars, sample_cars
-from carlib.errors import BadArgument, UnreadableFile
+from carlib.errors import BadArgument
 
 TEXTS = ["brand", "model", "vin", "color"]
 in_one_folder = settings(
@@ -20,28 +21,9 @@ in_one_folder = settings(
 )
 
 
-def read_both_ways(path, rename=None, rows=2):
-    """Read a file whole and in pieces, which have to agree, values and types."""
-    whole = read_cars(path, rename)
-    pieces = list(iter_cars(path, rename, rows=rows))
-    sizes = [len(piece) for piece in pieces]
-    assert sizes[:-1] == [rows] * (len(pieces) - 1)
-    assert 0 < sizes[-1] <= rows or sizes == [0]
-    for piece in pieces:
-        assert_frame_equal(piece.dtypes.to_frame(), whole.dtypes.to_frame())
-        assert piece.index.equals(pd.RangeIndex(len(piece)))
-    assert_frame_equal(pd.concat(pieces, ignore_index=True), whole, check_exact=True)
-    return whole
-
-
 @pytest.fixture
 def written(tmp_path):
-    def write(content, name="cars.csv"):
-        path = tmp_path / name
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
-        return path
-
-    return write
+    return partial(write, tmp_path)
 
 
 # What a file says, however it was written ------------------------------------------------------
@@ -304,114 +286,3 @@ def test_a_rename_that_does_not_fit_is_refused_at_once(written, read, rename, me
 def test_pieces_have_a_whole_number_of_rows(written, rows):
     with pytest.raises(BadArgument, match="rows is a whole number, 1 or more"):
         iter_cars(written("brand\nToyota\n"), rows=rows)
-
-
-# What can be wrong with a file -------------------------------------------------------------------
-
-WHOLE = "brand,model,price\n" + "Toyota,Corolla,1\n" * 1000
-LONG = WHOLE + "Honda,Civic,13000\n" * 100_000  # more than Arrow reads at a time
-
-
-@pytest.mark.parametrize("read", [read_cars, iter_cars])
-@pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
-        ("cars.xlsx", WHOLE, "name that ends in .csv.*found 'cars.xlsx'"),
-        ("cars.parquet.gz", WHOLE, "name that ends in .csv"),
-        ("cars.csv", "", "Empty CSV"),
-        ("cars.csv", "brand;price\nToyota;1\n", "';' between the names"),
-        ("cars.csv", "brand\tprice\nToyota\t1\n", "t' between the names"),
-        ("cars.csv", WHOLE.encode("utf-16"), "encoded in UTF-16"),
-        ("cars.csv", "märke,price\nx,1\n".encode("latin-1"), "UTF-8.*can't decode"),
-        ("cars.csv", "brand,brand\nx,1\n", "two columns with the name 'brand'"),
-        ("cars.csv.gz", WHOLE, "UTF-8 with a header, whole; found: zlib"),
-        ("cars.parquet", WHOLE, "to be Parquet, whole; found: Parquet magic bytes"),
-    ],
-)
-def test_a_file_that_cannot_be_read_is_refused_at_once(written, read, name, content, message):
-    path = written(content, name)
-    with pytest.raises(UnreadableFile, match=message):
-        read(path)
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
-        ("cars.csv", LONG + "Honda,Civic\n", "Expected 3 columns, got 2: Honda,Civic"),
-        ("cars.csv", LONG + "Honda,Civic,1,2\n", "Expected 3 columns, got 4"),
-        ("cars.csv", LONG + 'Honda,Civic,"1\n' + "x,y,2\n" * 9, "never closed"),
-        ("cars.csv", LONG.encode() + b"Citro\xebn,C3,1\n", "invalid UTF8"),
-        ("cars.csv.gz", gzip.compress(LONG.encode())[:-9], "Truncated"),
-    ],
-)
-def test_what_is_wrong_further_down_is_found_before_the_first_piece(
-    written, name, content, message
-):
-    path = written(content, name)
-    with pytest.raises(UnreadableFile, match=message):
-        read_cars(path)
-    with pytest.raises(UnreadableFile, match=message):
-        next(iter_cars(path, rows=10))
-
-
-def test_cells_of_several_lines_may_lie_where_arrow_cuts_the_file(written):
-    path = written("vin,color\n" + '"V",",\n,\n,"\n' * 150_000)
-    cars = read_both_ways(path, rows=70_000)
-    assert len(cars) == 150_000
-    assert (cars["color"] == ",\n,\n,").all()
-
-
-@pytest.mark.parametrize("odd", [0, 60_000, 119_999])
-def test_one_row_decides_for_all(written, odd):
-    lines = ["1,2.5,true\n"] * 120_000
-    lines[odd] = "$1,2.5,\n"
-    cars = read_both_ways(written("price,engine_size,status\n" + "".join(lines)), rows=50_000)
-    assert cars.dtypes.astype(str).tolist() == ["str", "float64", "boolean"]
-    assert cars.index[cars["price"] == "$1"].tolist() == [odd]
-    assert cars.index[cars["status"].isna()].tolist() == [odd]
-
-
-def test_a_last_cell_may_end_with_a_line_break(written):
-    assert read_both_ways(written('price,color\n1,"Red\n"\n'))["color"].tolist() == ["Red\n"]
-
-
-def test_nothing_and_folders_are_no_files(tmp_path):
-    with pytest.raises(UnreadableFile, match=r"found nothing there"):
-        read_cars(tmp_path / "cars.csv")
-    (tmp_path / "parts.parquet").mkdir()
-    with pytest.raises(UnreadableFile, match=r"found a folder there"):
-        read_cars(tmp_path / "parts.parquet")
-
-
-def test_a_file_can_be_removed_after_an_unfinished_reading(written):
-    path = written(WHOLE)
-    pieces = iter_cars(path, rows=10)
-    assert len(next(pieces)) == 10
-    pieces.close()
-    path.unlink()
-
-
-# Size --------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("ending", [".csv", ".parquet"])
-def test_pieces_need_no_more_memory_for_a_longer_file(tmp_path, ending):
-    peaks = []
-    usual = pa.default_memory_pool()
-    for rows in (100_000, 800_000):
-        path = tmp_path / f"cars{rows}{ending}"
-        table = pa.Table.from_pandas(generate_cars(rows), preserve_index=False)
-        if ending == ".csv":
-            pa.csv.write_csv(table, path)
-        else:
-            pq.write_table(table, path, row_group_size=100_000)
-        counted = pa.proxy_memory_pool(usual)
-        pa.set_memory_pool(counted)
-        try:
-            assert sum(map(len, iter_cars(path, rows=20_000))) == rows
-        finally:
-            pa.set_memory_pool(usual)
-        peaks.append(counted.max_memory())
-    # Arrow reads ahead by some blocks, so the longer file may need a little more.
-    assert peaks[1] < peaks[0] + 40e6
-    assert peaks[1] < 80e6
