@@ -13,7 +13,9 @@ import os
 import random
 import re
 import secrets
+import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,13 +34,11 @@ each_lesson = pytest.mark.parametrize("lesson", LESSONS, ids=lambda one: f"{one.
 
 
 @pytest.fixture(scope="module")
-def rounds(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[list[dict[Path, subprocess.CompletedProcess[str]]]]:
+def rounds() -> Iterator[list[dict[Path, subprocess.CompletedProcess[str]]]]:
     """Two rounds over all lessons, shuffled, two lessons at once, on the same data."""
     seed = int(os.environ.get("CARLIB_TEST_SEED") or secrets.randbelow(10**6))
     shuffled = random.Random(seed)
-    folder = tmp_path_factory.mktemp("embedded")
+    folder = Path(tempfile.mkdtemp(prefix="carlib-lessons-"))  # as in conftest: not tmp_path
     done = []
     try:
         for _ in range(2):
@@ -48,6 +48,7 @@ def rounds(
         yield done
     finally:  # nbval kills its kernels, so none of them stops the server
         EmbeddedServer(folder).close(force=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")
