@@ -90,6 +90,8 @@ def alone():
             say("another one is at work in this folder; waiting for it")
             while not try_lock(handle):
                 time.sleep(0.2)
+        # Programs started meanwhile hold it too: one may outlive this process when it is killed.
+        os.set_inheritable(handle.fileno(), True)
         yield
 
 
@@ -113,8 +115,9 @@ def try_lock(handle) -> bool:
 def run(*command) -> str | None:
     """Run a command, showing only large downloads; return None, or its last lines if it fails."""
     settings = {**os.environ, "PIP_USER": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    settings.setdefault("UV_SYSTEM_CERTS", "1")  # as pip: the system may know a proxy's certificate
     settings.pop("VIRTUAL_ENV", None)  # another environment may be active in this shell
-    pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "close_fds": False}
     last = deque(maxlen=12)
     with subprocess.Popen(
         command, env=settings, cwd=ROOT, text=True, errors="replace", **pipe
@@ -201,7 +204,8 @@ def install() -> None:
         problem = install_with(uv, "pip", "install", "--python", PYTHON)
         if not problem:
             return
-        say(f"uv could not do it ({problem.splitlines()[-1].strip()})")
+        reason = re.search(r"(?mi)^.*error.*$|[^\n]*\Z", problem)[0].strip()
+        say(f"uv could not do it ({reason})")
     provide_pip()
     say("installing the packages of requirements.lock with pip, which takes a minute")
     problem = install_with(PYTHON, "-m", "pip", "install")

@@ -100,6 +100,18 @@ def test_outage_keeps_the_environment(ready: TinyProject) -> None:
     assert (ready.venv / "mine.txt").exists()
 
 
+def test_program_that_outlives_a_killed_set_up_is_waited_for(project: TinyProject) -> None:
+    project.uv("kill -9 $PPID; /bin/sleep 1; /bin/mkdir -p .venv/late; echo end > .venv/late/file")
+    with project.start() as killed:
+        assert killed.wait(timeout=60) == -9
+    project.uv()
+    code, output = project.set_up()
+    assert code == 0
+    assert output.startswith("set-up: another one is at work in this folder; waiting for it\n")
+    assert not (project.venv / "late").exists()
+    assert project.can_import("tiny")
+
+
 @pytest.mark.parametrize("damage", ["python", "folder"])
 def test_broken_or_moved_environment_is_built_again(ready: TinyProject, damage: str) -> None:
     if damage == "python":
