@@ -1,9 +1,10 @@
 """Cars to practise with: a handful, or millions.
 
-A cars frame has one row a car and the columns `COLUMNS`. Four functions make one:
+A cars frame has one row a car and the columns `COLUMNS`. These functions make one:
 
 - `sample_cars`, `sample_delta`: the three cars that the lessons talk about, checked by eye.
 - `generate_cars`: as many as wanted, of real brands and models, with valid VINs.
+- `generate_delta`: the same cars some time later, some of them changed, and some new ones.
 - `read_cars`, and `iter_cars` for a large file: a file of one's own (they live in `carlib.files`).
 """
 
@@ -21,7 +22,15 @@ from carlib import vin
 from carlib.errors import BadArgument
 from carlib.files import iter_cars, read_cars
 
-__all__ = ["COLUMNS", "generate_cars", "iter_cars", "read_cars", "sample_cars", "sample_delta"]
+__all__ = [
+    "COLUMNS",
+    "generate_cars",
+    "generate_delta",
+    "iter_cars",
+    "read_cars",
+    "sample_cars",
+    "sample_delta",
+]
 
 COLUMNS = ("brand", "model", "vin", "engine_size", "color", "price", "status")
 """The columns of a cars frame, in their order.
@@ -137,6 +146,58 @@ def generate_cars(rows: int, seed: int = 0, *, start: int = 0) -> pd.DataFrame:
         "status": status,
     }
     return pa.table({name: columns[name] for name in COLUMNS}).to_pandas()
+
+
+def generate_delta(
+    cars: pd.DataFrame, new: float = 0.1, changed: float = 0.1, seed: int = 1
+) -> pd.DataFrame:
+    """Make up what a source would send some time later: the same cars, some changed, some new.
+
+    Of the changed cars, seven in ten have another price, up to a tenth up or down; the others are
+    sold or come back, which turns their status around, and one in ten is painted anew as well.
+
+    Args:
+        cars: The cars as they are known, in a cars frame.
+        new: How many new cars follow, as a share of the known ones; may be more than 1.
+        changed: Which share of the known cars has changed, from 0 to 1.
+        seed: Which changes and new cars; the same seed makes the same ones of the same cars.
+
+    Returns:
+        A cars frame: every car of `cars`, in its order, then the new ones.
+
+    Raises:
+        BadArgument: A share is out of its range, or `seed` is no whole number from 0.
+    """
+    if not 0 <= changed <= 1 or not 0 <= new < float("inf"):
+        raise BadArgument(
+            f"Expected changed from 0 to 1 and new from 0; found {changed!r} and {new!r}."
+        )
+    count = round(len(cars) * new)
+    added = generate_cars(0, seed)
+    start = 0
+    while len(added) < count:  # seeds can have VINs in common: skip those that are known
+        more = generate_cars(count - len(added), seed, start=start)
+        start += len(more)
+        added = pd.concat([added, more[~more["vin"].isin(cars["vin"])]], ignore_index=True)
+
+    rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, 2])))
+    chosen = np.sort(rng.permutation(len(cars))[: round(len(cars) * changed)])
+    later = cars.reset_index(drop=True)
+    price = later["price"].to_numpy(dtype=np.float64, copy=True)
+    status = later["status"].to_numpy(dtype=bool, copy=True)
+    color = later["color"].to_numpy(dtype=object, copy=True)
+    repriced = rng.random(len(chosen)) < 0.7
+    moved = chosen[repriced]
+    step = np.maximum(np.rint(price[moved] * rng.uniform(0.01, 0.1, len(moved))), 1)
+    up = (rng.random(len(moved)) < 0.5) | (price[moved] <= step)
+    price[moved] = np.round(price[moved] + np.where(up, step, -step), 2)
+    status[chosen[~repriced]] ^= True
+    painted = chosen[rng.random(len(chosen)) < 0.1]
+    color[painted] = np.array(list(_COLORS), dtype=object)[
+        rng.integers(0, len(_COLORS), len(painted))
+    ]
+    later = later.assign(price=price, status=status, color=pd.array(color, dtype="str"))
+    return pd.concat([later, added], ignore_index=True)
 
 
 class _Catalogue(NamedTuple):

@@ -228,3 +228,24 @@ def test_a_million_cars_in_ten_seconds():
     assert time.perf_counter() - before < 10
     assert million["vin"].is_unique
     assert million.memory_usage(deep=True).sum() < 100e6
+
+
+@pytest.mark.parametrize(("new", "changed"), [(0.1, 0.1), (0, 0.5), (1.5, 0), (0, 1), (0, 0)])
+def test_a_delta_changes_and_adds_as_many_as_asked(new: float, changed: float) -> None:
+    known = cars.generate_cars(2_000, seed=1)  # the same seed as the new ones: VINs in common
+    later = cars.generate_delta(known, new=new, changed=changed, seed=1)
+
+    same = later.iloc[: len(known)]
+    differs = (same != known) & ~(same.isna() & known.isna())
+    assert differs.any(axis=1).sum() == round(changed * len(known))
+    assert not differs[["brand", "model", "vin", "engine_size"]].any(axis=None)
+    assert len(later) == len(known) + round(new * len(known))
+    assert later["vin"].is_unique
+    assert (later["price"] > 0).all()
+    pd.testing.assert_frame_equal(later, cars.generate_delta(known, new, changed, seed=1))
+
+
+@pytest.mark.parametrize("shares", [{"new": -0.1}, {"changed": 1.1}, {"new": float("nan")}])
+def test_a_delta_out_of_range_is_named(shares: dict[str, float]) -> None:
+    with pytest.raises(BadArgument, match="from 0"):
+        cars.generate_delta(cars.sample_cars(), **shares)
