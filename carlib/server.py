@@ -58,7 +58,6 @@ class EmbeddedServer:
         self.data_dir = _data_dir(data_dir)
         self._cluster = Cluster(self.data_dir, server_user(), tcp or sys.platform == "win32")
         self._users = Users(self.data_dir / "users")
-        self._process = os.getpid()
         self._exiting = False
         self._threads = threading.RLock()
 
@@ -119,8 +118,7 @@ class EmbeddedServer:
                 except BaseException:
                     self._users.leave()
                     raise
-            self._process = os.getpid()
-            atexit.unregister(self._close_at_exit)
+                atexit.unregister(self._close_at_exit)
             atexit.register(self._close_at_exit)
             return self
 
@@ -133,8 +131,6 @@ class EmbeddedServer:
         Raises:
             ServerError: the server did not stop.
         """
-        if self._process != os.getpid():  # a forked child: its parent is the user
-            return
         with self._threads, _disk_errors(self.data_dir):
             atexit.unregister(self._close_at_exit)
             if not self._users.folder.is_dir():  # somebody removed it all
@@ -146,7 +142,7 @@ class EmbeddedServer:
                     self._cluster.stop()
 
     def _close_at_exit(self) -> None:
-        self._exiting = self._process == os.getpid()
+        self._exiting = True
         with contextlib.suppress(CarlibError):  # the next start mends what is left
             self.close()
 

@@ -112,11 +112,15 @@ def test_a_killed_first_start_leaves_no_half_cluster(data_dir: Path) -> None:
 def test_a_pid_file_that_names_a_strangers_process_is_not_believed(
     data_dir: Path, server: EmbeddedServer
 ) -> None:
+    server_pid = server.pid
     mine = EmbeddedServer(data_dir).start()
     pid_file = data_dir / "data" / "postmaster.pid"
     lines = pid_file.read_text().split("\n")
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as stranger:
-        for pid in (stranger.pid, server.pid, os.getpid()):  # server: a PostgreSQL, but another
+    # At work in the data folder, but no PostgreSQL; and `server` is one, but at work elsewhere.
+    with subprocess.Popen(
+        [sys.executable, "-c", "input()"], stdin=subprocess.PIPE, cwd=data_dir / "data"
+    ) as stranger:
+        for pid in (stranger.pid, server_pid, os.getpid()):
             kill_server(data_dir)
             pid_file.write_text("\n".join([str(pid), *lines[1:]]))
             assert EmbeddedServer(data_dir).pid is None
@@ -151,16 +155,21 @@ def test_a_forked_child_that_ends_does_not_stop_its_parents_server(data_dir: Pat
 import os, sys
 from carlib.server import EmbeddedServer
 server = EmbeddedServer(sys.argv[1]).start()
-if (child := os.fork()) == 0:
-    sys.exit(0)  # with all that runs at exit
-os.waitpid(child, 0)
-other = EmbeddedServer(sys.argv[1])
-other.start().close()  # the parent still counts as a user
-print(server.pid is not None)
+users = lambda: len(list((server.data_dir / "users").iterdir()))
+for starts in (False, True):
+    if (child := os.fork()) == 0:
+        if starts:
+            server.start()
+            print(users(), flush=True)
+        sys.exit(0)  # with all that runs at exit
+    os.waitpid(child, 0)
+    print(users(), server.pid is not None, flush=True)
+EmbeddedServer(sys.argv[1]).start().close()  # the parent still counts as a user
+print(users(), server.pid is not None)
 """
     command = [sys.executable, "-W", "error", "-c", program, str(data_dir)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert (done.stdout, done.stderr) == ("True\n", "")
+    assert (done.stdout, done.stderr) == ("1 True\n2\n1 True\n1 True\n", "")
     assert EmbeddedServer(data_dir).pid is None
 
 
@@ -209,13 +218,15 @@ with temporary_server() as server:
 """
     monkeypatch.setenv("TMPDIR", str(folder_for_servers))
     monkeypatch.setattr("tempfile.tempdir", None)  # Python remembers it otherwise
+    young = folder_for_servers / "carlib-temporary-young"
+    young.mkdir()
     command = [sys.executable, "-W", "error", "-c", program]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as killed:
         folder, pid = killed.stdout.readline().split()
         with temporary_server():
-            assert is_alive(int(pid))  # it has a user, and is young
+            assert young.exists()  # its process may just be starting
         os.utime(folder, (0, 0))
         with temporary_server():
             assert is_alive(int(pid))  # it has a user
