@@ -1,0 +1,161 @@
+"""Ways to load a cars frame into the three tables, each as a user of that tool would write it.
+
+All of them do the whole job in one transaction: insert brands and models, look their keys up,
+insert the cars, with the tables' constraints in force.
+"""
+
+import io
+
+import adbc_driver_postgresql.dbapi as adbc
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv
+from psycopg2.extras import execute_values
+from sqlalchemy import Engine, Uuid, insert, select, text
+from sqlalchemy.engine import Connection
+from sqlalchemy.orm import Session
+
+from carlib import CarBrand, CarInfo, CarModel, initial_load
+
+CAR_COLUMNS = ["model_id", "engine_size", "vin", "color", "price", "status"]
+
+
+def with_model_ids(connection: Connection, cars: pd.DataFrame) -> pd.DataFrame:
+    """Insert brands and models, and give each car the key of its model in place of their names."""
+    brands = cars[["brand"]].drop_duplicates()
+    connection.execute(insert(CarBrand), [{"name": name} for name in brands["brand"]])
+    keys = pd.DataFrame(
+        connection.execute(select(CarBrand.brand_id, CarBrand.name)), columns=["brand_id", "brand"]
+    )
+    models = cars[["brand", "model"]].drop_duplicates().merge(keys)
+    models = models.rename(columns={"model": "name"})
+    connection.execute(insert(CarModel), models[["brand_id", "name"]].to_dict("records"))
+    keys = pd.DataFrame(
+        connection.execute(
+            select(CarModel.model_id, CarBrand.name, CarModel.name).join(CarModel.brand)
+        ),
+        columns=["model_id", "brand", "model"],
+    )
+    return cars.merge(keys, how="left")[CAR_COLUMNS]
+
+
+def _records(keyed: pd.DataFrame) -> list[dict]:
+    """One dictionary a car, with None where a value is missing."""
+    return keyed.astype(object).where(keyed.notna(), None).to_dict("records")
+
+
+def orm_flush_each(engine: Engine, cars: pd.DataFrame) -> None:
+    with Session(engine) as session, session.begin():
+        for record in _records(with_model_ids(session.connection(), cars)):
+            session.add(CarInfo(**record))
+            session.flush()
+
+
+def orm_add_each(engine: Engine, cars: pd.DataFrame) -> None:
+    with Session(engine) as session, session.begin():
+        for record in _records(with_model_ids(session.connection(), cars)):
+            session.add(CarInfo(**record))
+
+
+def to_sql(engine: Engine, cars: pd.DataFrame) -> None:
+    with engine.begin() as connection:
+        keyed = with_model_ids(connection, cars)
+        keyed.to_sql(
+            "car_info", connection, if_exists="append", index=False, dtype={"model_id": Uuid()}
+        )
+
+
+def to_sql_multi(engine: Engine, cars: pd.DataFrame) -> None:
+    with engine.begin() as connection:
+        keyed = with_model_ids(connection, cars)
+        keyed.to_sql(
+            "car_info",
+            connection,
+            if_exists="append",
+            index=False,
+            dtype={"model_id": Uuid()},
+            method="multi",
+            chunksize=1000,
+        )
+
+
+def bulk_insert(engine: Engine, cars: pd.DataFrame) -> None:
+    with engine.begin() as connection:
+        connection.execute(insert(CarInfo), _records(with_model_ids(connection, cars)))
+
+
+def psycopg2_values(engine: Engine, cars: pd.DataFrame) -> None:
+    with engine.begin() as connection:
+        keyed = with_model_ids(connection, cars)
+        rows = keyed.astype(object).where(keyed.notna(), None).itertuples(index=False, name=None)
+        with connection.connection.cursor() as cursor:
+            execute_values(
+                cursor,
+                f"INSERT INTO car_info ({', '.join(CAR_COLUMNS)}) VALUES %s",
+                rows,
+                page_size=1000,
+            )
+
+
+def adbc_staging(engine: Engine, cars: pd.DataFrame) -> None:
+    """Arrow's own driver copies the frame into a temporary table; SQL does the rest."""
+    url = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    with engine.connect() as connection:
+        schema = connection.scalar(text("SELECT quote_ident(current_schema())"))
+    with adbc.connect(url) as connection, connection.cursor() as cursor:
+        cursor.execute(f"SET search_path = {schema}")
+        cursor.adbc_ingest("staging", pa.Table.from_pandas(cars), mode="create", temporary=True)
+        cursor.execute("INSERT INTO car_brand (name) SELECT DISTINCT brand FROM pg_temp.staging")
+        cursor.execute(
+            "INSERT INTO car_model (brand_id, name) SELECT DISTINCT b.brand_id, s.model"
+            " FROM pg_temp.staging s JOIN car_brand b ON b.name = s.brand"
+        )
+        cursor.execute(
+            "INSERT INTO car_info (model_id, engine_size, vin, color, price, status)"
+            " SELECT m.model_id, nullif(s.engine_size, 'NaN'), s.vin, s.color, s.price, s.status"
+            " FROM pg_temp.staging s JOIN car_brand b ON b.name = s.brand"
+            " JOIN car_model m ON m.brand_id = b.brand_id AND m.name = s.model"
+        )
+        connection.commit()
+
+
+def carlib_load(engine: Engine, cars: pd.DataFrame) -> None:
+    initial_load(engine, cars)
+
+
+class Floor:
+    """COPY of rows that are encoded already: brands, models and all keys are there beforehand."""
+
+    def prepare(self, engine: Engine, cars: pd.DataFrame) -> None:
+        """Do what does not count: brands and models, keys, and the text for COPY."""
+        with engine.begin() as connection:
+            keyed = with_model_ids(connection, cars)
+        table = pa.Table.from_pandas(keyed.astype({"model_id": "str"}), preserve_index=False)
+        buffer = io.BytesIO()
+        pyarrow.csv.write_csv(table, buffer, pyarrow.csv.WriteOptions(include_header=False))
+        self._encoded = buffer.getvalue()
+
+    def load(self, engine: Engine, cars: pd.DataFrame) -> None:
+        with engine.begin() as connection, connection.connection.cursor() as cursor:
+            cursor.copy_expert(
+                f"COPY car_info ({', '.join(CAR_COLUMNS)}) FROM STDIN (FORMAT csv)",
+                io.BytesIO(self._encoded),
+            )
+
+
+FLUSH_EACH = "ORM, a flush for each car"
+ADD_EACH = "ORM, row by row, one flush"
+CARLIB = "carlib.initial_load"
+ADBC = "ADBC ingest into staging, INSERT"
+FLOOR = "floor: COPY of encoded rows"
+
+LOADERS = {
+    FLUSH_EACH: orm_flush_each,
+    ADD_EACH: orm_add_each,
+    "pandas to_sql(method='multi')": to_sql_multi,
+    "pandas to_sql": to_sql,
+    "SQLAlchemy bulk insert": bulk_insert,
+    "psycopg2 execute_values": psycopg2_values,
+    ADBC: adbc_staging,
+    CARLIB: carlib_load,
+}
