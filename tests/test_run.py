@@ -20,6 +20,9 @@ from carlib.server import temporary_server
 ABOUT_KERNEL = "import os, sys\nprint(sys.executable, os.getcwd(), type(rows).__name__)"
 # What a careless lesson may print of its connection.
 SHOW_ENGINE = "print(engine, engine.url)\nengine"
+ASK_PORT = """\
+with engine.begin() as db:
+    print("server port", db.exec_driver_sql("SELECT inet_server_port()").scalar())"""
 BROKEN_SQL = 'engine.connect().exec_driver_sql("SELECT * FROM nowhere")'
 
 
@@ -35,7 +38,7 @@ def tcp_url() -> Iterator[str]:
 def finished(tcp_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CourseRun]:
     """Three lessons run with rows = 7, while a kernel spec of another Python is in the way."""
     root = tmp_path_factory.mktemp("a {course} with blanks")
-    write_lesson(root / "notebooks", "01_first", [*BODY, SHOW_ENGINE])
+    write_lesson(root / "notebooks", "01_first", [*BODY, SHOW_ENGINE, ASK_PORT])
     write_lesson(root / "notebooks", "02_second", [ABOUT_KERNEL, *BODY], opening="One. Two.")
     write_lesson(root / "notebooks", "01_other", part="2_more", parameters='schema = "o"', body=[])
     wrong = root / "jupyter" / "kernels" / "python3" / "kernel.json"
@@ -73,6 +76,11 @@ def test_every_lesson_runs_in_order_with_the_values_it_declares(finished: Course
 def test_kernels_use_this_python_and_the_callers_folder(finished: CourseRun) -> None:
     folder = finished.lessons[0].notebook.parents[2]
     assert f"{sys.executable} {folder} int" in _printed(finished.lessons[1].notebook)
+
+
+def test_kernels_use_the_server_that_was_named(finished: CourseRun, tcp_url: str) -> None:
+    port = re.search(r":(\d+)/", tcp_url)[1]
+    assert f"server port {port}\n" in _printed(finished.lessons[0].notebook)
 
 
 def test_the_password_is_in_no_file(finished: CourseRun, tcp_url: str) -> None:

@@ -9,7 +9,6 @@ import subprocess
 from collections.abc import Mapping
 from typing import Any
 
-import zmq
 from ipykernel.kernelspec import RESOURCES, get_kernel_dict
 from jupyter_client.kernelspec import NATIVE_KERNEL_NAME, KernelSpec, KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
@@ -35,11 +34,6 @@ class LessonKernelManager(AsyncKernelManager):
     """
 
     environment = Dict(help="Variables added to the kernel's environment.").tag(config=True)
-
-    @default("transport_encryption")
-    def _encrypt_where_possible(self) -> str:
-        # Any user of the machine can connect to a kernel's ports; the kernel warns of plain text.
-        return "auto" if zmq.has("curve") else "disabled"
 
     @default("kernel_spec_manager")
     def _this_python(self) -> KernelSpecManager:
