@@ -79,10 +79,11 @@ def _report(results: dict[int, dict[str, list[float]]], server: str) -> str:
     per_car = [statistics.median(found[CARLIB]) / rows for rows, found in (first, last)]
     orm = statistics.median(ratios(first[1][ADD_EACH], first[1][CARLIB]))
     adbc = statistics.median(ratios(last[1][ADBC], last[1][CARLIB]))
+    growth = per_car[1] / per_car[0]
     return (
         f"{markdown(header, table)}\n\n"
         f"carlib is {orm:.0f} times as fast as the row-by-row ORM, {adbc:.1f} times as fast as "
         f"ADBC. A car takes {1e6 * per_car[0]:.1f} µs of {first[0]:,} cars, and "
-        f"{1e6 * per_car[1]:.1f} µs of {last[0]:,} ({per_car[1] / per_car[0]:.2f} times as long).\n\n"
+        f"{1e6 * per_car[1]:.1f} µs of {last[0]:,} ({growth:.2f} times as long).\n\n"
         f"Median (least to greatest). {machine(server)}.\n"
     )
