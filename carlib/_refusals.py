@@ -54,7 +54,7 @@ _MEANINGS = (
         f"Check host and port in the database URL. {START_ONE}",
     ),
     (
-        "timeout expired|timed out|No route to host|Network is unreachable",
+        "timeout expired|timed out|No route to host|unreachable|Cannot assign",
         "the host does not answer",
         f"Check host and port in the database URL, network and firewall. {START_ONE}",
     ),
