@@ -39,6 +39,7 @@ COUNT = Query(
         WrongAnswer(hint="That one.", swap={"count(*)": "count(*) - 1"}),
         WrongAnswer(hint="A name has no minimum of numbers.", swap={"count(*)": "sum(name)"}),
         WrongAnswer(hint="A uuid, please.", answer="SELECT 'x'::uuid"),
+        WrongAnswer(hint="The key is called brand_id.", swap={"count(*)": "count(id)"}),
     ),
 )
 RENAME = Change(
@@ -177,6 +178,7 @@ def broken_line(n):
         (COUNT, "COMMIT", "without transaction control, found COMMIT", "cannot open COMMIT query"),
         (RENAME, "COMMIT", "without transaction control, found COMMIT", "transaction commands"),
         (RENAME, "DROP TABLE car_brand CASCADE", "PostgreSQL refused it:", "does not exist"),
+        (ADD, lambda c: c.exec_driver_sql("SELEC 1"), "PostgreSQL refused it:", "LINE 1: SELEC 1"),
         (DOUBLE, broken_line, "(line 3 of the function)", "ZeroDivisionError: division by zero"),
         (DOUBLE, lambda: 1, "It raised an error:", "takes 0 positional arguments but 1 was given"),
         (DOUBLE, lambda n: exit(), "It raised an error", "SystemExit"),
@@ -194,6 +196,11 @@ def test_a_failure_is_recognised_by_what_failed_not_by_the_value(tables):
     assert check(COUNT, "SELECT 'y'::uuid", tables).hint == "A uuid, please."
     assert check(COUNT, "SELECT sum(name) FROM car_brand", tables).hint.startswith("A name")
     assert check(COUNT, "SELECT avg(name) FROM car_brand", tables).hint == ""
+
+
+def test_a_missing_column_is_recognised_by_its_name(tables):
+    assert check(COUNT, "SELECT id FROM car_brand", tables).hint == "The key is called brand_id."
+    assert check(COUNT, "SELECT key FROM car_brand", tables).hint == ""
 
 
 def test_an_answer_that_ends_the_connection_gets_no_hint_by_accident(tables):
