@@ -136,6 +136,7 @@ def test_a_failing_cell_stops_the_run_and_keeps_what_was_done(
 @pytest.mark.parametrize(
     ("cell", "said"),
     [
+        ("n = 1\nassert n == 2", "cell [3]: AssertionError: assert n == 2"),
         ("import os\nos._exit(3)", "cell [3]: the kernel died"),
         ("import sys\nsys.exit()", "cell [3]: it ended the lesson, 1 cells unrun"),
     ],

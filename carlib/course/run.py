@@ -125,7 +125,8 @@ def _execute(run: LessonRun, environment: Mapping[str, str], label: str, log: Te
         _refuse_early_end(run)
         run.status = "ok"
     except papermill.PapermillExecutionError as error:
-        run.error = f"cell [{error.exec_count}]: {_brief(error.ename, error.evalue)}"
+        said = error.evalue or _failing_line(error.traceback)
+        run.error = f"cell [{error.exec_count}]: {_brief(error.ename, said)}"
     except CellTimeoutError as error:
         run.error = f"cell [{_last_cell(run)}]: {_brief(type(error).__name__, str(error))}"
     except DeadKernelError:
@@ -152,9 +153,20 @@ def _literally(path: Path) -> str:
     return str(path).replace("{", "{{").replace("}", "}}")
 
 
+def _failing_line(traceback: Sequence[str]) -> str:
+    """The line of code that IPython's arrow points to: what an `assert` without a text says."""
+    found = re.search(r"^-+> \d+ (.*)", _plain("\n".join(traceback)), re.MULTILINE)
+    return found[1].strip() if found else ""
+
+
+def _plain(text: str) -> str:
+    """The text without a terminal's colours."""
+    return re.sub(r"\x1b\[[0-9;]*m", "", text)
+
+
 def _brief(name: str, message: str) -> str:
     """The error's name and at most two lines of what it says."""
-    lines = [line.strip() for line in re.sub(r"\x1b\[[0-9;]*m", "", message).splitlines()]
+    lines = [line.strip() for line in _plain(message).splitlines()]
     return f"{name}: " + "\n".join([line for line in lines if line][:2])[:400]
 
 
