@@ -49,14 +49,19 @@ class EmbeddedServer:
         tcp: listen on 127.0.0.1 with a password, as on Windows always, and not on a Unix socket
             in a folder that nobody else can enter. It counts for a server that is started, not
             for one that runs already.
+        temporary: the data need not outlive a power failure just after it was first made, so that
+            is done faster. Nothing else is less safe.
 
     Raises:
         ServerError: the path can't be used, or we are root and no user can be made for the server.
     """
 
-    def __init__(self, data_dir: str | Path | None = None, *, tcp: bool = False) -> None:
+    def __init__(
+        self, data_dir: str | Path | None = None, *, tcp: bool = False, temporary: bool = False
+    ) -> None:
+        tcp = tcp or sys.platform == "win32"
         self.data_dir = _data_dir(data_dir)
-        self._cluster = Cluster(self.data_dir, server_user(), tcp or sys.platform == "win32")
+        self._cluster = Cluster(self.data_dir, server_user(), tcp, temporary)
         self._users = Users(self.data_dir / "users")
         self._exiting = False
         self._threads = threading.RLock()
@@ -196,7 +201,7 @@ def temporary_server(tcp: bool = False) -> Iterator[EmbeddedServer]:
         for folder in parent.glob(f"{TEMPORARY_PREFIX}*"):
             _clear_if_abandoned(folder)
         folder = Path(tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, dir=parent)).resolve()
-    server = EmbeddedServer(folder, tcp=tcp)
+    server = EmbeddedServer(folder, tcp=tcp, temporary=True)
     try:
         yield server.start()
     finally:

@@ -57,7 +57,7 @@ def mode(path: Path) -> int:
 )
 @posix_only
 def test_any_data_path_works(folder_for_servers: Path, name: str) -> None:
-    with EmbeddedServer(folder_for_servers / name) as server:
+    with EmbeddedServer(folder_for_servers / name, temporary=True) as server:
         assert answer(server) == 7
         sockets = Path(server.url.query["host"])
         assert not sockets.is_relative_to(folder_for_servers)
@@ -96,7 +96,7 @@ def test_a_socket_server_has_no_port_and_no_door_for_others(server: EmbeddedServ
 @posix_only
 def test_a_socket_folder_of_somebody_else_is_not_used(folder_for_servers: Path) -> None:
     data_dir = folder_for_servers / "a space"
-    with EmbeddedServer(data_dir) as server:
+    with EmbeddedServer(data_dir, temporary=True) as server:
         sockets = Path(server.url.query["host"])
     sockets.touch()
     try:
@@ -135,7 +135,7 @@ def test_tcp_listens_on_this_machine_alone(tcp_server: EmbeddedServer) -> None:
 
 
 def test_tcp_keeps_its_port_unless_somebody_took_it(folder_for_servers: Path) -> None:
-    server = EmbeddedServer(folder_for_servers / "data", tcp=True)
+    server = EmbeddedServer(folder_for_servers / "data", tcp=True, temporary=True)
     with server:
         port = server.url.port
     with server:
@@ -152,7 +152,7 @@ def test_tcp_keeps_its_port_unless_somebody_took_it(folder_for_servers: Path) ->
 def test_a_killed_tcp_server_whose_port_a_stranger_took(folder_for_servers: Path) -> None:
     with (
         temporary_server(tcp=True) as stranger,
-        EmbeddedServer(folder_for_servers, tcp=True) as mine,
+        EmbeddedServer(folder_for_servers, tcp=True, temporary=True) as mine,
     ):
         os.kill(mine.pid, signal.SIGKILL)
         assert eventually(lambda: mine.pid is None)
@@ -173,7 +173,7 @@ def test_a_killed_tcp_server_whose_port_a_stranger_took(folder_for_servers: Path
 
 
 def test_a_missing_password_file_is_named(folder_for_servers: Path) -> None:
-    with EmbeddedServer(folder_for_servers / "data", tcp=True) as server:
+    with EmbeddedServer(folder_for_servers / "data", tcp=True, temporary=True) as server:
         password = server.data_dir / "password"
         kept = password.rename(password.with_name("kept"))
         with pytest.raises(ServerError, match=r"Expected the server's password in .*password"):
@@ -190,7 +190,7 @@ def test_root_runs_it_as_a_user_that_may_pass_and_no_more(folder_for_servers: Pa
     above.mkdir(mode=0o700)
     before = os.umask(0o077)
     try:
-        with EmbeddedServer(above / "data") as server:
+        with EmbeddedServer(above / "data", temporary=True) as server:
             assert psutil.Process(server.pid).username() == os_user.USER_NAME
             assert answer(server) == 7
     finally:
@@ -225,7 +225,7 @@ def run_as(uid: int, program: str, home: Path) -> subprocess.CompletedProcess[st
     other = shutil.which(f"python3.{sys.version_info.minor}", path="/usr/bin:/usr/local/bin")
     for python in filter(None, (sys.executable, other)):
         with contextlib.suppress(PermissionError):
-            probe = [python, "-c", "import carlib.connection"]
+            probe = [python, "-c", "import psycopg2, sqlalchemy, psutil"]
             if subprocess.run(probe, capture_output=True, **options).returncode == 0:
                 command = [python, "-c", program]
                 return subprocess.run(command, capture_output=True, text=True, **options)

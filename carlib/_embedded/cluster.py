@@ -34,12 +34,16 @@ _PASSING = ("pre-existing shared memory block", "could not bind")
 
 
 class Cluster:
-    """The PostgreSQL of `folder`: its files in `data`, its messages in `server.log`."""
+    """The PostgreSQL of `folder`: its files in `data`, its messages in `server.log`.
 
-    def __init__(self, folder: Path, user: OSUser, tcp: bool) -> None:
+    Of a `temporary` one, initdb does not wait until its files are on the disk.
+    """
+
+    def __init__(self, folder: Path, user: OSUser, tcp: bool, temporary: bool) -> None:
         self.folder = folder
         self.user = user
         self.tcp = tcp
+        self.temporary = temporary
         self.data = folder / "data"
         self.log = folder / "server.log"
         self.password_file = folder / "password"
@@ -51,6 +55,8 @@ class Cluster:
         Raises:
             ServerError: it could not be made or started.
         """
+        for leftover in self.folder.glob("carlib-initdb-*"):
+            shutil.rmtree(leftover, ignore_errors=True)
         if not self.data.exists():
             self._make()
         try:
@@ -85,8 +91,6 @@ class Cluster:
 
     def _make(self) -> None:
         """Run initdb under a temporary name, so that a killed initdb leaves no half cluster."""
-        for leftover in self.folder.glob("carlib-initdb-*"):
-            shutil.rmtree(leftover, ignore_errors=True)
         self.user.let_read(binaries().parent)
         new = self.folder / f"carlib-initdb-{secrets.token_hex(4)}"
         new.mkdir()
@@ -102,6 +106,7 @@ class Cluster:
                 *("initdb", "-D", f"{new.name}/data", "-U", "postgres", "--no-instructions"),
                 *("--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
                 *("--locale=C", "--auth=scram-sha-256", f"--pwfile={new.name}/password"),
+                *(["--no-sync"] if self.temporary else []),
             )
             if code != 0:
                 raise failure("PostgreSQL's initdb could not make a cluster.", said)
