@@ -76,8 +76,11 @@ def dependencies() -> Iterator[Check]:
         from packaging.requirements import Requirement
 
         declared = [Requirement(line) for line in metadata.requires("carlib") or []]
-    except (ImportError, metadata.PackageNotFoundError) as error:
-        yield Check(f"carlib is not installed as a package ({error})", _INSTALL)
+    except metadata.PackageNotFoundError:
+        yield Check("carlib is not installed as a package", _INSTALL)
+        return
+    except ImportError:
+        yield Check("packaging is not installed", _INSTALL)
         return
     for requirement in declared:
         if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
