@@ -5,6 +5,7 @@ trusted alone. Every row that goes in comes out once, either clean or refused.
 """
 
 import difflib
+import reprlib
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,8 @@ import pandas as pd
 import pyarrow as pa
 from sqlalchemy import Column
 
-from carlib.columns import Cleaned, Faults, clean_flag, clean_number, clean_text
+from carlib.columns import Cleaned, Faults, clean_flag, clean_text
+from carlib.decimals import clean_number
 from carlib.errors import BadArgument, MissingColumn, UnknownColumn
 from carlib.models import CarBrand, CarInfo, CarModel
 
@@ -29,6 +31,7 @@ TARGETS: dict[str, Column] = {
     "status": CarInfo.__table__.c.status,
 }
 REQUIRED = tuple(name for name, column in TARGETS.items() if not column.nullable)
+NAMED = 10  # unknown columns that a message names
 
 
 @dataclass
@@ -47,8 +50,8 @@ class Prepared:
 class Spelling:
     """Remembers how each brand and model is spelled, and finds it again whatever the case.
 
-    Names are compared casefolded, the Unicode standard's way to compare without regard to case
-    (section 3.13.3 of The Unicode Standard), and spelled as first seen.
+    Names are compared by canonical caseless matching (The Unicode Standard, definition D145), so
+    that "Straße" is "STRASSE" and an accent may be composed or not, and spelled as first seen.
     """
 
     def __init__(self, models: Iterable[tuple[str, str | None]] = ()):
@@ -79,11 +82,11 @@ class Spelling:
     def _spell(self, brand: str | None, model: str | None) -> tuple[str | None, str | None]:
         if brand is None:
             return None, model
-        brand_key = _casefold(brand)
+        brand_key = _caseless(brand)
         brand = self._brands.setdefault(brand_key, brand)
         if model is None:
             return brand, None
-        return brand, self._models.setdefault((brand_key, _casefold(model)), model)
+        return brand, self._models.setdefault((brand_key, _caseless(model)), model)
 
 
 def prepare(
@@ -136,8 +139,10 @@ def check_columns(cars: pd.DataFrame, required: Sequence[str] = REQUIRED) -> Non
         )
     unknown = [column for column in cars.columns if column not in TARGETS]
     if unknown:
+        named = ", ".join(map(_with_nearest, unknown[:NAMED]))
+        more = f" and {len(unknown) - NAMED:,} more" if len(unknown) > NAMED else ""
         raise UnknownColumn(
-            f"Unknown column{'s' * (len(unknown) > 1)}: {', '.join(map(_with_nearest, unknown))}. "
+            f"Unknown column{'s' * (len(unknown) > 1)}: {named}{more}. "
             f"A cars frame has {', '.join(TARGETS)}. Rename with cars.rename(columns=...) "
             "or leave the column out with cars.drop(columns=...)."
         )
@@ -184,11 +189,11 @@ def _explain(
 
 def _with_nearest(unknown: object) -> str:
     nearest = difflib.get_close_matches(str(unknown).strip().lower(), TARGETS, n=1, cutoff=0.5)
-    return repr(unknown) + (f" (do you mean {nearest[0]!r}?)" if nearest else "")
+    return reprlib.repr(unknown) + (f" (do you mean {nearest[0]!r}?)" if nearest else "")
 
 
-def _casefold(name: str) -> str:
-    return unicodedata.normalize("NFC", name.casefold())
+def _caseless(name: str) -> str:
+    return unicodedata.normalize("NFD", unicodedata.normalize("NFD", name).casefold())
 
 
 def _or_none(name: object) -> str | None:
