@@ -1,5 +1,7 @@
 """An entity-relationship diagram drawn from the models, so that it can't grow out of date."""
 
+import re
+
 from sqlalchemy import MetaData, Table
 from sqlalchemy.dialects import postgresql
 
@@ -18,8 +20,8 @@ def entity_relationship_diagram(metadata: MetaData) -> str:
     """
     lines = ["erDiagram"]
     for table in metadata.sorted_tables:
-        for key in table.foreign_keys:
-            lines.append(f"    {key.column.table.name} ||--o{{ {table.name} : has")
+        for key in sorted(table.foreign_key_constraints, key=lambda key: key.referred_table.name):
+            lines.append(f"    {key.referred_table.name} ||--o{{ {table.name} : has")
     for table in metadata.sorted_tables:
         lines.append(f"    {table.name} {{")
         lines.extend(f"        {_column(table, name)}" for name in table.columns.keys())  # noqa: SIM118
@@ -41,4 +43,4 @@ def _column(table: Table, name: str) -> str:
         ]
         if holds
     ]
-    return f"{kind.replace(', ', '_')} {name} {', '.join(marks)}".rstrip()
+    return f"{re.sub(r'[, ]+', '_', kind)} {name} {', '.join(marks)}".rstrip()

@@ -1,23 +1,17 @@
 """The initial load: a frame of cars becomes rows in three tables, or nothing happens."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from time import perf_counter
 from typing import Literal
 
 import pandas as pd
-from sqlalchemy import (
-    CheckConstraint,
-    Engine,
-    text,
-)
+from sqlalchemy import Engine, text
 from sqlalchemy.engine import Connection
-from sqlalchemy.schema import AddConstraint, CreateIndex, DropConstraint, DropIndex
 
-from carlib.errors import BadArgument, RejectedRows, TablesMissing, TablesNotEmpty
-from carlib.models import Base, CarInfo
-from carlib.report import LoadReport, count_reasons
+from carlib.errors import BadArgument, CarlibError, RejectedRows, TablesMissing, TablesNotEmpty
+from carlib.models import Base
+from carlib.rebuild import keys_built_afterwards
+from carlib.report import LoadReport, describe_rejected
 from carlib.staging import Cars, fill_staging, join_rejected, refuse_repeated
 
 OnReject = Literal["raise", "report"]
@@ -53,19 +47,21 @@ def initial_load(
     """
     check_arguments(loaded_at, on_reject)
     start = perf_counter()
-    with engine.begin() as connection:
+    with engine.execution_options(isolation_level="READ COMMITTED").begin() as connection:
         lock_for_load(connection)
         require_tables(connection)
         require_no_cars(connection)
-        loaded_at = loaded_at or connection.scalar(text("SELECT clock_timestamp()"))
+        now = text("SELECT coalesce(CAST(:given AS timestamptz), clock_timestamp())")
+        loaded_at = connection.scalar(now, {"given": loaded_at})
         received, refused = fill_staging(connection, cars)
         repetitions, repeated = refuse_repeated(connection)
         rejected = join_rejected([refused, repeated])
         if len(rejected) and on_reject == "raise":
             raise rejected_rows(rejected, received)
         insert_names(connection)
-        with _keys_built_afterwards(connection):
-            inserted = _insert_cars(connection, loaded_at)
+        with keys_built_afterwards(connection):
+            expected = received - len(rejected) - repetitions
+            inserted = _insert_cars(connection, loaded_at, expected)
     return LoadReport(
         received=received,
         inserted=inserted,
@@ -119,10 +115,8 @@ def require_no_cars(connection: Connection) -> None:
 
 def rejected_rows(rejected: pd.DataFrame, received: int) -> RejectedRows:
     """Describe the refused rows: how many, why, and the first of them."""
-    reasons = "\n".join(f"  {count:,} x {reason}" for reason, count in count_reasons(rejected))
     return RejectedRows(
-        f"{len(rejected):,} of {received:,} rows can't be loaded, so none was:\n{reasons}\n"
-        f"The first of them:\n{rejected.head(5).to_string()}\n"
+        f"{describe_rejected(rejected, received)}\n"
         "Mend these rows, or load the others with on_reject='report' and find the refused ones in "
         "the report's `rejected`.",
         rejected,
@@ -147,9 +141,9 @@ def insert_names(connection: Connection) -> None:
     )
 
 
-def _insert_cars(connection: Connection, loaded_at: datetime) -> int:
-    """Insert the staged cars in the order in which they came, and say how many."""
-    return connection.execute(
+def _insert_cars(connection: Connection, loaded_at: datetime, expected: int) -> int:
+    """Insert the staged cars, and say how many; all of them, or CarlibError."""
+    inserted = connection.execute(
         text(
             "INSERT INTO car_info"
             " (car_id, model_id, engine_size, vin, color, price, status, valid_from)"
@@ -160,32 +154,9 @@ def _insert_cars(connection: Connection, loaded_at: datetime) -> int:
         ),
         {"loaded_at": loaded_at},
     ).rowcount
-
-
-@contextmanager
-def _keys_built_afterwards(connection: Connection) -> Iterator[None]:
-    """Take the keys and indexes off car_info, and build them again when the rows are there.
-
-    One sorted build is faster than placing every row in every index ("Populating a Database" in
-    the PostgreSQL manual). It all happens in the load's transaction, so nobody sees the table
-    without them. Where another table refers to car_info, its keys stay.
-    """
-    referenced = connection.scalar(
-        text("SELECT EXISTS (SELECT FROM pg_constraint WHERE confrelid = 'car_info'::regclass)")
-    )
-    if referenced:
-        yield
-        return
-    table = CarInfo.__table__
-    keys = [c for c in table.constraints if not isinstance(c, CheckConstraint)]
-    keys.sort(key=lambda key: key.name)
-    indexes = sorted(table.indexes, key=lambda index: index.name)
-    for index in indexes:
-        connection.execute(DropIndex(index, if_exists=True))
-    for key in keys:
-        connection.execute(DropConstraint(key, if_exists=True))
-    yield
-    for key in keys:
-        connection.execute(AddConstraint(key))
-    for index in indexes:
-        connection.execute(CreateIndex(index))
+    if inserted != expected:
+        raise CarlibError(
+            f"Expected to insert {expected:,} cars, but {inserted:,} arrived, so none was loaded. "
+            "Something on the tables changes or drops rows: look for triggers, rules and policies."
+        )
+    return inserted

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from sqlalchemy import Engine, select
 
+from carlib.columns import SURROGATE, tidy_text
 from carlib.errors import BadArgument
 from carlib.models import CarBrand, CarInfo, CarModel
 
@@ -33,7 +34,10 @@ def get_car(
             + ". Call get_car(engine, vin='ABC123') or get_car(engine, car_id=...)."
         )
     if vin is not None:
-        condition = CarInfo.vin == str(vin).strip().upper()
+        vin = tidy_text(str(vin), upper=True)
+        if "\0" in vin or SURROGATE.search(vin):
+            return None  # PostgreSQL can't even be asked for such text
+        condition = CarInfo.vin == vin
     else:
         condition = CarInfo.car_id == as_uuid(car_id)
     query = (

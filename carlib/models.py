@@ -23,7 +23,6 @@ from sqlalchemy import (
     UniqueConstraint,
     Uuid,
     func,
-    inspect,
     text,
 )
 from sqlalchemy.engine import Connection
@@ -84,8 +83,8 @@ class CarModel(Base):
 class CarInfo(Base):
     """One car: its identification number, and what may change about it.
 
-    `engine_size` is in litres and empty for electric cars; `price` is in whole currency units with
-    two decimals; `status` is true while the car is available; `valid_from` is the instant since
+    `engine_size` is in litres and empty for electric cars; `price` is in currency units, to two
+    decimals; `status` is true while the car is available; `valid_from` is the instant since
     which these values hold.
     """
 
@@ -128,48 +127,54 @@ def create_tables(engine: Engine) -> list[str]:
         TableMismatch: Something of a table's name exists, but it is no table or has other columns.
             Nothing is created then.
     """
-    with engine.begin() as connection:
+    with engine.execution_options(isolation_level="READ COMMITTED").begin() as connection:
         # Two processes may find the same table missing; the lock lets the second one look again.
         connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('carlib.create_tables'))"))
-        kinds = _relation_kinds(connection)
-        present = [t for t in Base.metadata.sorted_tables if t.name in kinds]
-        for table in present:
-            _require_same_columns(connection, table, kinds[table.name])
-        missing = [t for t in Base.metadata.sorted_tables if t.name not in kinds]
+        found = _relations(connection)
+        for table in Base.metadata.sorted_tables:
+            if table.name in found:
+                _require_same_columns(connection, table, *found[table.name])
+        missing = [t for t in Base.metadata.sorted_tables if t.name not in found]
         Base.metadata.create_all(connection, tables=missing, checkfirst=False)
     return [table.name for table in missing]
 
 
-def _relation_kinds(connection: Connection) -> dict[str, str]:
-    """Map each relation of the current schema to PostgreSQL's letter for its kind."""
+def _relations(connection: Connection) -> dict[str, tuple[int, str]]:
+    """Map each relation of the current schema to its oid and PostgreSQL's letter for its kind."""
     query = text(
-        "SELECT c.relname, c.relkind::text FROM pg_class c"
-        " JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = current_schema()"
+        "SELECT relname, oid, relkind::text FROM pg_class"
+        " WHERE relnamespace = to_regnamespace(quote_ident(current_schema()))"
     )
-    return {row.relname: row.relkind for row in connection.execute(query)}
+    return {name: (oid, kind) for name, oid, kind in connection.execute(query)}
 
 
-def _require_same_columns(connection: Connection, table: Table, kind: str) -> None:
+def _require_same_columns(connection: Connection, table: Table, oid: int, kind: str) -> None:
     """Raise TableMismatch unless the table has the model's columns, types and NOT NULLs."""
-
-    def describe(name: str, type_, nullable: bool) -> str:
-        return f"{name} {type_.compile(connection.dialect)}" + ("" if nullable else " NOT NULL")
-
     if kind not in "rp":  # r: table, p: partitioned table
         raise TableMismatch(
             f"Expected {table.name} to be a table, but something else has that name (a view, an "
             "index or a sequence). Rename it, or choose another schema: connect(schema=...)."
         )
-    wanted = {describe(c.name, c.type, c.nullable) for c in table.columns}
-    found = {
-        describe(c["name"], c["type"], c["nullable"])
-        for c in inspect(connection).get_columns(table.name)
+    # PostgreSQL spells both sides, so that VARCHAR and character varying are the same.
+    spell = text("SELECT format_type(to_regtype(:type), to_regtypemod(:type))")
+    wanted = {
+        (c.name, connection.scalar(spell, {"type": c.type.compile(connection.dialect)}), c.nullable)
+        for c in table.columns
     }
+    query = text(
+        "SELECT attname, format_type(atttypid, atttypmod), NOT attnotnull FROM pg_attribute"
+        " WHERE attrelid = :oid AND attnum > 0 AND NOT attisdropped"
+    )
+    found = {tuple(row) for row in connection.execute(query, {"oid": oid})}
     if wanted != found:
-        missing, extra = sorted(wanted - found), sorted(found - wanted)
         raise TableMismatch(
             f"The table {table.name} exists with other columns. "
-            f"Expected but not found: {', '.join(missing) or 'none'}. "
-            f"Found but not expected: {', '.join(extra) or 'none'}. "
+            f"Expected but not found: {_listed(wanted - found)}. "
+            f"Found but not expected: {_listed(found - wanted)}. "
             "Rename or drop that table, or choose another schema: connect(schema=...)."
         )
+
+
+def _listed(columns: set[tuple[str, str, bool]]) -> str:
+    texts = [f"{name} {kind}{'' if nullable else ' NOT NULL'}" for name, kind, nullable in columns]
+    return ", ".join(sorted(texts)) or "none"

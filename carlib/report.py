@@ -7,9 +7,10 @@ from html import escape
 import pandas as pd
 
 COUNTS = ("received", "inserted", "updated", "deleted", "unchanged")
+FIRST, WIDTH = 5, 30  # rows that a message shows, and characters of a cell
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LoadReport:
     """The outcome of a load; every row received is accounted for.
 
@@ -67,3 +68,28 @@ def count_reasons(rejected: pd.DataFrame) -> list[tuple[str, int]]:
     """
     each = rejected["reason"].str.split("; ").explode().value_counts()
     return sorted(each.items(), key=lambda item: (-item[1], item[0]))
+
+
+def describe_rejected(rejected: pd.DataFrame, received: int) -> str:
+    """Say how many rows were refused, why, and show the first of them, each cell shortened."""
+    reasons = "\n".join(f"  {count:,} x {reason}" for reason, count in count_reasons(rejected))
+    first = rejected.head(FIRST)
+    cells = {
+        name: [_shown(first, row, at, name != "reason") for row in range(len(first))]
+        for at, name in enumerate(first.columns)
+    }
+    return (
+        f"{len(rejected):,} of {received:,} rows can't be loaded, so none was:\n{reasons}\n"
+        f"The first of them:\n{pd.DataFrame(cells, index=first.index).to_string()}"
+    )
+
+
+def _shown(frame: pd.DataFrame, row: int, column: int, shorten: bool) -> str:
+    """Return a cell as text that can be printed anywhere; a cell may hold anything at all."""
+    try:
+        text = str(frame.iat[row, column])
+    except Exception as error:  # an object that can't print itself must not hide the reasons
+        return f"<{type(error).__name__}>"
+    if shorten and len(text) > WIDTH:
+        text = text[: WIDTH - 3] + "..."
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

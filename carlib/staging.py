@@ -8,7 +8,7 @@ the transaction, whatever happens.
 import io
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
-from os import PathLike, fspath
+from os import PathLike
 
 import pandas as pd
 import pyarrow as pa
@@ -35,7 +35,7 @@ def frames_of(cars: Cars) -> tuple[Iterator[pd.DataFrame], int | None]:
         cars: A frame, an iterable of frames, or the path of a CSV or Parquet file.
     """
     if isinstance(cars, (str, PathLike)):
-        return iter_cars(fspath(cars), rows=CHUNK_ROWS), None
+        return iter_cars(cars, rows=CHUNK_ROWS), None
     if isinstance(cars, pd.DataFrame):
         return _slices(cars), len(cars)
     if not isinstance(cars, Iterable):
@@ -56,10 +56,11 @@ def fill_staging(
 ) -> tuple[int, pd.DataFrame]:
     """Create the staging table and copy into it what can be loaded.
 
-    A progress bar appears when it takes longer than two seconds.
+    A progress bar appears when it takes longer than two seconds. The client's memory holds one
+    chunk at a time, and all rejected rows.
 
     Returns:
-        The number of rows received, and the rejected ones.
+        The number of rows received, and the rejected ones with the columns that came.
     """
     columns = ", ".join(
         f"{name} {target.type.compile(connection.dialect)}" for name, target in TARGETS.items()
@@ -69,17 +70,18 @@ def fill_staging(
     )
     frames, total = frames_of(cars)
     spelling, keys = Spelling(_known_names(connection)), KeyMaker()
-    received, rejected = 0, []
+    received, rejected, came = 0, [], {}
     with tqdm(total=total, unit=" cars", unit_scale=True, delay=2, leave=False) as bar:
         for frame in frames:
             prepared = prepare(frame, spelling, first_row=received, required=required)
             clean = prepared.clean
             _copy(connection, clean.append_column("car_id", keys.take(clean.num_rows)))
             rejected.append(prepared.rejected)
+            came |= dict.fromkeys(frame.columns)
             received += len(frame)
             bar.update(len(frame))
     connection.execute(text("ANALYZE staging"))
-    return received, join_rejected(rejected)
+    return received, join_rejected(rejected, [*(came or TARGETS), "reason"])
 
 
 def refuse_repeated(connection: Connection) -> tuple[int, pd.DataFrame]:
@@ -91,37 +93,48 @@ def refuse_repeated(connection: Connection) -> tuple[int, pd.DataFrame]:
     Returns:
         The number of exact repetitions taken out, and the rejected rows, as they were cleaned.
     """
-    connection.execute(
+    repeated = connection.execute(
         text(
             "CREATE TEMPORARY TABLE repeated ON COMMIT DROP AS"
             " SELECT vin FROM staging GROUP BY vin HAVING count(*) > 1"
         )
-    )
-    values = ", ".join(f"s.{name}" for name in TARGETS if name != "vin")
-    conflicting = connection.execute(
-        text(
-            "DELETE FROM staging WHERE vin IN"
-            " (SELECT s.vin FROM staging s JOIN repeated USING (vin)"
-            f" GROUP BY s.vin HAVING count(DISTINCT ROW({values})) > 1)"
-            f" RETURNING row, {', '.join(TARGETS)}"
-        )
-    ).all()
-    copies = connection.execute(
-        text(
-            "DELETE FROM staging s USING (SELECT vin, min(row) AS first FROM staging"
-            " JOIN repeated USING (vin) GROUP BY vin) r WHERE s.vin = r.vin AND s.row > r.first"
-        )
     ).rowcount
+    conflicting, copies = [], 0
+    if repeated:
+        values = ", ".join(f"s.{name}" for name in TARGETS if name != "vin")
+        conflicting = connection.execute(
+            text(
+                "DELETE FROM staging WHERE vin IN"
+                " (SELECT s.vin FROM staging s JOIN repeated USING (vin)"
+                f" GROUP BY s.vin HAVING count(DISTINCT ROW({values})) > 1)"
+                f" RETURNING row, {', '.join(TARGETS)}"
+            )
+        ).all()
+        copies = connection.execute(
+            text(
+                "DELETE FROM staging s USING (SELECT vin, min(row) AS first FROM staging"
+                " JOIN repeated USING (vin) GROUP BY vin) r WHERE s.vin = r.vin AND s.row > r.first"
+            )
+        ).rowcount
     rejected = pd.DataFrame(conflicting, columns=["row", *TARGETS]).set_index("row").sort_index()
+    rejected = rejected.astype({"engine_size": float, "price": float})  # as frames have numbers
     return copies, rejected.assign(reason=REPEATED)
 
 
-def join_rejected(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Put the rejected rows of several frames together, in the order in which they came."""
-    parts = [part for part in parts if len(part)] or list(parts[:1])
-    if not parts:
-        return pd.DataFrame(columns=[*TARGETS, "reason"], index=pd.Index([], name="row"))
-    return pd.concat(parts).sort_index()
+def join_rejected(
+    parts: Sequence[pd.DataFrame], columns: Sequence[str] | None = None
+) -> pd.DataFrame:
+    """Put rejected rows together, in the order in which they came.
+
+    Args:
+        parts: Frames of rejected rows.
+        columns: The columns that the result has; by default those of the first part.
+    """
+    columns = parts[0].columns if columns is None else columns
+    filled = [part for part in parts if len(part)] or list(parts[:1])
+    if not filled:
+        return pd.DataFrame(columns=columns, index=pd.Index([], dtype="int64", name="row"))
+    return pd.concat(filled).sort_index().reindex(columns=columns)
 
 
 def _known_names(connection: Connection) -> list[tuple[str, str | None]]:
@@ -144,4 +157,6 @@ def _copy(connection: Connection, rows: pa.Table) -> None:
     buffer.seek(0)
     names = ", ".join(rows.column_names)
     with connection.connection.cursor() as cursor:
-        cursor.copy_expert(f"COPY staging ({names}) FROM STDIN (FORMAT csv)", buffer)
+        cursor.copy_expert(
+            f"COPY staging ({names}) FROM STDIN (FORMAT csv, ENCODING 'UTF8')", buffer
+        )
