@@ -19,16 +19,15 @@ import sys
 import tempfile
 import threading
 import time
-import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
-import platformdirs
 from filelock import FileLock, Timeout
 from sqlalchemy import URL
 
 from carlib._embedded.cluster import Cluster
 from carlib._embedded.os_user import server_user
+from carlib._embedded.places import data_folder, disk_errors
 from carlib._embedded.users import Users
 from carlib.errors import CarlibError, ServerError
 
@@ -60,7 +59,7 @@ class EmbeddedServer:
         self, data_dir: str | Path | None = None, *, tcp: bool = False, temporary: bool = False
     ) -> None:
         tcp = tcp or sys.platform == "win32"
-        self.data_dir = _data_dir(data_dir)
+        self.data_dir = data_folder(data_dir)
         self._cluster = Cluster(self.data_dir, server_user(), tcp, temporary)
         self._users = Users(self.data_dir / "users")
         self._exiting = False
@@ -110,7 +109,7 @@ class EmbeddedServer:
         Raises:
             ServerError: the server could not be made or started, with the end of its log.
         """
-        with self._threads, _disk_errors(self.data_dir):
+        with self._threads, disk_errors(self.data_dir):
             if self._exiting:
                 raise ServerError("This Python process ends: no server is started any more.")
             if self._users.joined() and self._cluster.postmaster.refusal() is None:
@@ -136,7 +135,7 @@ class EmbeddedServer:
         Raises:
             ServerError: the server did not stop.
         """
-        with self._threads, _disk_errors(self.data_dir):
+        with self._threads, disk_errors(self.data_dir):
             atexit.unregister(self._close_at_exit)
             if not self._users.folder.is_dir():  # somebody removed it all
                 self._users.leave()
@@ -179,7 +178,7 @@ def embedded_server(data_dir: str | Path | None = None) -> EmbeddedServer:
     Raises:
         ServerError: as `EmbeddedServer.start`.
     """
-    key = (os.getpid(), _data_dir(data_dir))
+    key = (os.getpid(), data_folder(data_dir))
     with _shared_lock:
         server = _shared.get(key) or _shared.setdefault(key, EmbeddedServer(key[1]))
     return server.start()
@@ -197,7 +196,7 @@ def temporary_server(tcp: bool = False) -> Iterator[EmbeddedServer]:
         ServerError: as `EmbeddedServer.start`.
     """
     parent = Path(tempfile.gettempdir())
-    with _disk_errors(parent):
+    with disk_errors(parent):
         for folder in parent.glob(f"{TEMPORARY_PREFIX}*"):
             _clear_if_abandoned(folder)
         folder = Path(tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, dir=parent)).resolve()
@@ -221,26 +220,3 @@ def _clear_if_abandoned(folder: Path) -> None:
         if not server._users.folder.is_dir() or not server._users.any():
             server.close(force=True)
             shutil.rmtree(folder)
-
-
-def _data_dir(given: str | Path | None) -> Path:
-    chosen = given or os.environ.get("CARLIB_DATA_DIR")
-    folder = Path(chosen or platformdirs.user_data_path("carlib") / "postgresql-18")
-    folder = folder.expanduser().resolve()
-    if any(unicodedata.category(character) in ("Cc", "Cs") for character in str(folder)):
-        raise ServerError(
-            f"Expected a data folder named in plain text, found {str(folder)!r}. Set "
-            "CARLIB_DATA_DIR to another folder."
-        )
-    return folder
-
-
-@contextlib.contextmanager
-def _disk_errors(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise ServerError(
-            f"The embedded PostgreSQL can't use the folder {folder}: {error}. Make it writable "
-            "for this user, free space on its disk, or set CARLIB_DATA_DIR to another folder."
-        ) from error

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from roles import COMMON, run
 from sqlalchemy import Engine
 
 from carlib.connection import connect
@@ -49,6 +50,16 @@ def tcp_server() -> Iterator[EmbeddedServer]:
     """An embedded server in a temporary folder, reached through TCP with a password."""
     with temporary_server(tcp=True) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def owner(tcp_server: EmbeddedServer) -> Iterator[Engine]:
+    """An engine of `tcp_server`'s owner, and on the server a role `learner` without any rights."""
+    engine = connect(tcp_server.url, schema="public")
+    run(engine, f"CREATE ROLE learner LOGIN PASSWORD '{COMMON}'")
+    yield engine
+    run(engine, "DROP ROLE learner")
+    engine.dispose()
 
 
 @pytest.fixture

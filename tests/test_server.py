@@ -8,32 +8,10 @@ import sys
 from pathlib import Path
 
 import psutil
-import pytest
-from sqlalchemy import create_engine
-from user_process import UserProcess, eventually, is_alive
+from servers import eventually, is_alive, kill_server, posix_only, scalar
+from user_process import UserProcess
 
-from carlib.errors import ServerError
-from carlib.server import EmbeddedServer, embedded_server, temporary_server
-
-posix_only = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals and fork")
-
-
-def scalar(server: EmbeddedServer, sql: str) -> object:
-    engine = create_engine(server.url)
-    with engine.begin() as connection:
-        found = connection.exec_driver_sql(sql).scalar_one()
-    engine.dispose()
-    return found
-
-
-def kill_server(data_dir: Path, *, busy: int = 0) -> int:
-    """Kill -9 the server, and wait until its processes but `busy` have noticed; its old pid."""
-    server = psutil.Process(EmbeddedServer(data_dir).pid)
-    children = [child for child in server.children() if child.pid != busy]
-    server.kill()
-    assert eventually(lambda: EmbeddedServer(data_dir).pid is None)
-    assert eventually(lambda: not any(is_alive(child.pid) for child in children))
-    return server.pid
+from carlib.server import EmbeddedServer, embedded_server
 
 
 def test_two_processes_share_a_server_that_stops_with_the_last(data_dir: Path) -> None:
@@ -195,70 +173,3 @@ def test_the_cluster_is_durable_and_sorts_alike_everywhere(server: EmbeddedServe
     )
     assert scalar(server, provider) == "bC.UTF-8"
     assert scalar(server, "SELECT 'Z' < 'a' AND 'z' < 'ä' AND lower('Ä') = 'ä'")
-
-
-def test_a_temporary_server_leaves_nothing_behind() -> None:
-    with temporary_server() as server:
-        folder, pid = server.data_dir, server.pid
-        assert scalar(server, "SELECT 7") == 7
-    assert not folder.exists()
-    assert not is_alive(pid)
-
-
-@posix_only
-def test_what_a_killed_process_left_of_its_temporary_server_is_cleared(
-    folder_for_servers: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    program = """
-from carlib.server import temporary_server
-with temporary_server() as server:
-    print(server.data_dir, server.pid, flush=True)
-    input()
-"""
-    monkeypatch.setenv("TMPDIR", str(folder_for_servers))
-    monkeypatch.setattr("tempfile.tempdir", None)  # Python remembers it otherwise
-    young = folder_for_servers / "carlib-temporary-young"
-    young.mkdir()
-    command = [sys.executable, "-W", "error", "-c", program]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as killed:
-        folder, pid = killed.stdout.readline().split()
-        with temporary_server():
-            assert young.exists()  # its process may just be starting
-        os.utime(folder, (0, 0))
-        with temporary_server():
-            assert is_alive(int(pid))  # it has a user
-        killed.kill()
-        killed.wait()
-    os.utime(folder, (0, 0))
-    with temporary_server():
-        assert not Path(folder).exists()
-        assert not is_alive(int(pid))
-
-
-def test_a_server_that_cannot_start_shows_its_log_and_what_to_do(data_dir: Path) -> None:
-    with EmbeddedServer(data_dir, temporary=True):
-        pass
-    with (data_dir / "data" / "postgresql.conf").open("a") as settings:
-        settings.write("max_connections = many\n")
-    with pytest.raises(ServerError) as error:
-        EmbeddedServer(data_dir).start()
-    assert 'invalid value for parameter "max_connections": "many"' in str(error.value)
-    assert "Mend the line that the log names" in str(error.value)
-    assert list((data_dir / "users").iterdir()) == []
-
-
-def test_data_of_another_version_is_refused(data_dir: Path) -> None:
-    (data_dir / "data").mkdir(parents=True)
-    with pytest.raises(ServerError, match=r"Expected data of PostgreSQL version 18 .* found none"):
-        EmbeddedServer(data_dir).start()
-    (data_dir / "data" / "PG_VERSION").write_text("17\n")
-    with pytest.raises(ServerError, match=r"found 17\. Move that folder away"):
-        EmbeddedServer(data_dir).start()
-
-
-def test_a_data_folder_that_cannot_be_made_is_named(folder_for_servers: Path) -> None:
-    (folder_for_servers / "file").touch()
-    with pytest.raises(ServerError, match=r"can't use the folder .*file/data.* CARLIB_DATA_DIR"):
-        EmbeddedServer(folder_for_servers / "file" / "data").start()

@@ -5,11 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
-
-import psutil
 
 # Warnings are errors there too; the last answer is given before the process ends by itself.
 _PROGRAM = """
@@ -82,19 +78,3 @@ class UserProcess:
         if not line:
             raise AssertionError(f"the process ended: {self.process.communicate(timeout=60)[1]}")
         return line
-
-
-def is_alive(pid: int) -> bool:
-    """Whether a process of that id runs; a zombie that waits for its parent does not."""
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
-def eventually(condition: Callable[[], bool], seconds: float = 20) -> bool:
-    """Whether `condition` becomes true in that time."""
-    end = time.monotonic() + seconds
-    while not (met := condition()) and time.monotonic() < end:
-        time.sleep(0.02)
-    return met

@@ -7,25 +7,19 @@ which all of this is called.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
-import re
 import secrets
 import shutil
-import socket
-import sys
-import tempfile
 import time
 from pathlib import Path
 
 from carlib._embedded.os_user import OSUser
 from carlib._embedded.postmaster import RECOVERY_SECONDS, Postmaster
 from carlib._embedded.programs import binaries, failure, run
+from carlib._embedded.settings import spare_socket_folder, write_settings
 from carlib.errors import ServerError
 
 MAJOR_VERSION = "18"
-PORT = 5432  # on a Unix socket it only names the file
-SOCKET_PATH_BYTES = 103  # on macOS; Linux allows 107
 LOG_BYTES = 5_000_000  # a longer log is put aside at the next start
 RETRY_SECONDS = 60
 # What passes by itself: the system frees a killed server's memory a little later, and another
@@ -86,7 +80,10 @@ class Cluster:
                 _, said = self._run("pg_ctl", "stop", "-D", "data", "-m", mode, "-w", "-t", "60")
         if (pid := self.postmaster.pid()) is not None:
             raise failure(f"The embedded PostgreSQL (process {pid}) did not stop.", said)
-        if address and Path(address.socket_folder).name == self._spare_socket_folder().name:
+        if (
+            address
+            and Path(address.socket_folder).name == spare_socket_folder(self.data, self.user).name
+        ):
             shutil.rmtree(address.socket_folder, ignore_errors=True)
 
     def _make(self) -> None:
@@ -126,7 +123,7 @@ class Cluster:
         end = time.monotonic() + RETRY_SECONDS
         while True:
             self.postmaster.clear_after_a_kill()
-            self._write_settings()
+            write_settings(self.data, self.user, self.tcp)
             log_size = self.log.stat().st_size
             code, said = self._run(
                 *("pg_ctl", "start", "-D", "data", "-l", "server.log"),
@@ -136,58 +133,9 @@ class Cluster:
                 return
             said = self._said(log_size) or said
             if not any(sign in said for sign in _PASSING) or time.monotonic() > end:
-                shutil.rmtree(self._spare_socket_folder(), ignore_errors=True)
+                shutil.rmtree(spare_socket_folder(self.data, self.user), ignore_errors=True)
                 raise failure("The embedded PostgreSQL did not start.", said)
             time.sleep(0.5)
-
-    def _write_settings(self) -> None:
-        if self.tcp:
-            listen, sockets, port = "127.0.0.1", "", self._free_port()
-            who = "host all all 127.0.0.1/32 scram-sha-256"
-        else:
-            folder = self._socket_folder()
-            # A killed server's: its lock names a process id that may be another's by now.
-            for name in (f".s.PGSQL.{PORT}", f".s.PGSQL.{PORT}.lock"):
-                (folder / name).unlink(missing_ok=True)
-            listen, sockets, port = "", str(folder), PORT
-            who = "local all all trust"  # nobody else can enter the socket's folder
-        settings = {
-            "listen_addresses": listen,
-            "port": port,
-            "unix_socket_directories": sockets,
-            "cluster_name": "carlib-embedded",
-            "timezone": "UTC",
-            "log_timezone": "UTC",
-        }
-        text = "".join(f"{name} = '{value}'\n" for name, value in settings.items())
-        for name, content in (("carlib.conf", text), ("pg_hba.conf", f"{who}\n")):
-            path = self.data / name
-            path.write_text(content, encoding="ascii")
-            self.user.own(path)
-
-    def _free_port(self) -> int:
-        """The port of the last start where it is free, so that open engines find it again."""
-        with contextlib.suppress(OSError):
-            text = (self.data / "carlib.conf").read_text(encoding="ascii")
-            last = re.search(r"listen_addresses = '127.0.0.1'\nport = '(\d+)'", text)
-            if last:
-                return _bindable(int(last[1]))
-        return _bindable(0)
-
-    def _socket_folder(self) -> Path:
-        self.data.chmod(0o700)
-        if _fits_a_socket(self.data):
-            return self.data
-        folder = self._spare_socket_folder()
-        self.user.let_through(folder.parent)
-        self.user.private_folder(folder)
-        return folder
-
-    def _spare_socket_folder(self) -> Path:
-        """A folder named from the user and the data's path, for data whose own path won't do."""
-        mark = hashlib.sha256(os.fsencode(self.data)).hexdigest()[:16]
-        folder = Path(tempfile.gettempdir()) / f"carlib-{self.user.uid}-{mark}"
-        return folder if _fits_a_socket(folder) else Path("/tmp") / folder.name
 
     def _run(self, program: str, *arguments: str) -> tuple[int, str]:
         return run(program, *arguments, folder=self.folder, user=self.user)
@@ -197,20 +145,6 @@ class Cluster:
         with contextlib.suppress(OSError):
             return self.log.read_bytes()[start:].decode(errors="replace")
         return ""
-
-
-def _fits_a_socket(folder: Path) -> bool:
-    """Whether PostgreSQL and the system take `folder` as a socket's: short, and plain ASCII."""
-    path = f"{folder}/.s.PGSQL.{PORT}"
-    return len(path) <= SOCKET_PATH_BYTES and re.fullmatch(r"[A-Za-z0-9/._-]+", path) is not None
-
-
-def _bindable(port: int) -> int:
-    with socket.socket() as probe:
-        if sys.platform != "win32":  # there it would take a port that is in use
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind(("127.0.0.1", port))
-        return probe.getsockname()[1]
 
 
 def _write_private(path: Path, text: str) -> None:
