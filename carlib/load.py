@@ -9,7 +9,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.engine import Connection
 
 from carlib.errors import BadArgument, CarlibError, RejectedRows, TablesMissing, TablesNotEmpty
-from carlib.models import Base
+from carlib.models import Base, read_committed
 from carlib.rebuild import keys_built_afterwards
 from carlib.report import LoadReport, describe_rejected
 from carlib.staging import Cars, fill_staging, join_rejected, refuse_repeated
@@ -47,7 +47,7 @@ def initial_load(
     """
     check_arguments(loaded_at, on_reject)
     start = perf_counter()
-    with engine.execution_options(isolation_level="READ COMMITTED").begin() as connection:
+    with read_committed(engine) as connection:
         lock_for_load(connection)
         require_tables(connection)
         require_no_cars(connection)

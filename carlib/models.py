@@ -7,6 +7,8 @@ SQLAlchemy's sense, the description of a table.
 `create_tables` makes the tables that are missing and leaves the others alone.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
@@ -114,6 +116,18 @@ class CarInfo(Base):
     model: Mapped["CarModel"] = relationship(back_populates="cars")
 
 
+@contextmanager
+def read_committed(engine: Engine) -> Iterator[Connection]:
+    """Begin a transaction in which each statement sees what others committed before it.
+
+    That is PostgreSQL's default, and what waiting for a lock and then looking again needs; the
+    engine may have been made with another isolation level.
+    """
+    connection = engine.connect().execution_options(isolation_level="READ COMMITTED")
+    with connection, connection.begin():
+        yield connection
+
+
 def create_tables(engine: Engine) -> list[str]:
     """Create the tables that are missing in the engine's schema, and say which.
 
@@ -127,7 +141,7 @@ def create_tables(engine: Engine) -> list[str]:
         TableMismatch: Something of a table's name exists, but it is no table or has other columns.
             Nothing is created then.
     """
-    with engine.execution_options(isolation_level="READ COMMITTED").begin() as connection:
+    with read_committed(engine) as connection:
         # Two processes may find the same table missing; the lock lets the second one look again.
         connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('carlib.create_tables'))"))
         found = _relations(connection)

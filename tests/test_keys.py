@@ -1,0 +1,91 @@
+"""Keys by the hundred thousand are version 7 UUIDs, as PostgreSQL makes them."""
+
+import os
+import time
+from datetime import UTC, datetime
+from uuid import RFC_4122, UUID
+
+import pyarrow as pa
+import pytest
+from sqlalchemy import text
+
+from carlib.keys import KeyMaker
+
+
+def keys(array):
+    return [UUID(digits) for digits in array.to_pylist()]
+
+
+def milliseconds(key):
+    return key.int >> 80
+
+
+def step(key):
+    """The time in steps of 1/4096 ms: 48 bits of milliseconds, and the 12 bits of rand_a."""
+    return milliseconds(key) << 12 | key.int >> 64 & 0xFFF
+
+
+def test_layout():
+    before = time.time_ns() // 1_000_000
+    made = keys(KeyMaker().take(10_000))
+    after = time.time_ns() // 1_000_000
+    assert {key.version for key in made} == {7}
+    assert {key.variant for key in made} == {RFC_4122}
+    assert before <= milliseconds(made[0]) <= after
+    assert [step(key) - step(made[0]) for key in made] == list(range(10_000))
+
+
+def test_keys_ascend_and_differ_over_many_takes():
+    maker = KeyMaker()
+    made = [key for count in (1, 5000, 0, 3, 5000, 1) for key in keys(maker.take(count))]
+    assert made == sorted(set(made))
+    assert len(made) == 10_005
+
+
+def test_keys_ascend_when_the_clock_is_set_back(monkeypatch):
+    maker = KeyMaker()
+    first = keys(maker.take(3))
+    monkeypatch.setattr(time, "time_ns", lambda: 1_600_000_000_000_000_000)
+    assert first[-1] < keys(maker.take(1))[0]
+
+
+def test_a_hundred_thousand_keys_keep_within_a_second_of_now():
+    maker = KeyMaker()
+    for _ in range(3):
+        last = keys(maker.take(100_000))[-1]
+    assert abs(milliseconds(last) / 1000 - time.time()) < 1
+
+
+def test_two_makers_at_the_same_instant_make_other_keys(monkeypatch):
+    monkeypatch.setattr(time, "time_ns", lambda: 1_700_000_000_000_000_000)
+    one, other = keys(KeyMaker().take(1000)), keys(KeyMaker().take(1000))
+    assert not set(one) & set(other)
+    assert [step(key) for key in one] == [step(key) for key in other]
+
+
+@pytest.mark.parametrize(("byte", "tail"), [(b"\0", "8" + 15 * "0"), (b"\xff", "b" + 15 * "f")])
+def test_all_62_bits_after_the_variant_are_random(monkeypatch, byte, tail):
+    monkeypatch.setattr(os, "urandom", lambda count: byte * count)
+    assert KeyMaker().take(1).to_pylist()[0][16:] == tail
+
+
+def test_no_keys_are_no_keys():
+    none = KeyMaker().take(0)
+    assert (len(none), none.type) == (0, pa.large_string())
+
+
+def test_postgresql_reads_version_and_time(engine):
+    now = time.time_ns()
+    made = keys(KeyMaker().take(5))
+    query = text(
+        "SELECT uuid_extract_version(key), uuid_extract_timestamp(key), key"
+        " FROM unnest(CAST(:keys AS uuid[])) key ORDER BY key"
+    )
+    with engine.connect() as connection:
+        rows = connection.execute(query, {"keys": [str(key) for key in made]}).all()
+        server_key = connection.scalar(text("SELECT uuidv7()"))
+    assert [version for version, _, _ in rows] == [7] * 5
+    assert [key for _, _, key in rows] == made
+    assert all(abs(at.timestamp() - now / 1e9) < 1 for _, at, _ in rows)
+    assert rows[0][1] == datetime.fromtimestamp(milliseconds(made[0]) / 1000, UTC)
+    assert made[-1] < server_key or abs(milliseconds(server_key) - milliseconds(made[-1])) < 1000

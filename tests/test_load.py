@@ -1,0 +1,305 @@
+"""The initial load: each car arrives exactly or is refused with its reasons, or nothing happens."""
+
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+from itertools import pairwise
+
+import car_frames
+import numpy as np
+import oracle
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from snapshots import run, snapshot, stored_cars, stored_names
+from sqlalchemy import text
+
+from carlib import create_tables, generate_cars, initial_load, read_cars, sample_cars
+from carlib.errors import (
+    BadArgument,
+    CarlibError,
+    MissingColumn,
+    RejectedRows,
+    TablesMissing,
+    TablesNotEmpty,
+    UnknownColumn,
+)
+
+# One schema for all examples: each begins by emptying the tables.
+in_one_schema = settings(
+    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+KNOWN = [("TOYOTA", "COROLLA"), ("Citroe\u0308n", "2CV"), ("FIAT", "\u0130"), ("FIAT", "a,b")]
+AT = datetime(2024, 11, 10, 10, tzinfo=UTC)
+
+
+@pytest.fixture
+def tables(engine):
+    """An engine on a schema with the tables, and none of their rows."""
+    create_tables(engine)
+    return engine
+
+
+def empty(engine, names=()):
+    """Leave only these brands and models in the tables."""
+    run(engine, "DELETE FROM car_brand")
+    with engine.begin() as connection:
+        for brand, model in names:
+            connection.execute(
+                text("INSERT INTO car_brand (name) VALUES (:b) ON CONFLICT DO NOTHING"),
+                {"b": brand},
+            )
+            connection.execute(
+                text(
+                    "INSERT INTO car_model (brand_id, name)"
+                    " SELECT brand_id, :m FROM car_brand WHERE name = :b"
+                ),
+                {"b": brand, "m": model},
+            )
+
+
+def assert_loaded_as_judged(engine, report, outcome, known):
+    """The tables and the report say what the oracle says."""
+    assert stored_cars(engine) == list(outcome.accepted.values())
+    names = {(row["brand"], row["model"]) for row in outcome.accepted.values()}
+    assert stored_names(engine) == names | set(known)
+    assert report.inserted == len(outcome.accepted)
+    assert report.unchanged == len(outcome.repetitions)
+    assert report.received == report.inserted + report.unchanged + len(report.rejected)
+    assert_rejected_as_judged(report.rejected, outcome)
+
+
+def assert_rejected_as_judged(rejected, outcome):
+    found = {row: sorted(why.split("; ")) for row, why in rejected["reason"].items()}
+    assert found == {row: sorted(reasons) for row, reasons in outcome.rejected.items()}
+    assert list(rejected.index) == sorted(rejected.index)
+    assert rejected.index.name == "row"
+
+
+@st.composite
+def pieces(draw, frame):
+    """The same cars as a frame, a list of frames or an iterator of them."""
+    cuts = draw(st.lists(st.integers(0, max(len(frame), 1)), max_size=4))
+    cuts = sorted([0, *(min(cut, len(frame)) for cut in cuts), len(frame)])
+    parts = [frame.iloc[start:stop] for start, stop in pairwise(cuts)]
+    return draw(st.sampled_from([frame, parts, iter(parts)]))
+
+
+@in_one_schema
+@given(
+    frame=car_frames.car_frames(),
+    known=st.lists(st.sampled_from(KNOWN), unique=True),
+    chunk=st.sampled_from([1, 2, 3, 100_000]),
+    data=st.data(),
+)
+def test_what_is_loaded_and_what_is_refused(tables, frame, known, chunk, data):
+    empty(tables, known)
+    rows = oracle.rows_of(frame)
+    outcome = oracle.judge_all(rows, known)
+    cars = data.draw(pieces(frame))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("carlib.staging.CHUNK_ROWS", chunk)
+        report = initial_load(tables, cars, on_reject="report")
+    assert report.received == len(frame)
+    assert_loaded_as_judged(tables, report, outcome, known)
+    assert list(report.rejected.columns) == [*frame.columns, "reason"]
+
+
+@in_one_schema
+@given(frame=car_frames.car_frames())
+def test_by_default_one_refused_row_means_that_nothing_is_loaded(tables, frame):
+    empty(tables, KNOWN[:2])
+    before = snapshot(tables)
+    outcome = oracle.judge_all(oracle.rows_of(frame), KNOWN[:2])
+    if not outcome.rejected:
+        assert_loaded_as_judged(tables, initial_load(tables, frame), outcome, KNOWN[:2])
+        return
+    with pytest.raises(RejectedRows) as error:
+        initial_load(tables, frame)
+    assert snapshot(tables) == before
+    assert_rejected_as_judged(error.value.rejected, outcome)
+    message = str(error.value)
+    first = f"{len(outcome.rejected):,} of {len(frame):,} rows can't be loaded, so none was:\n"
+    assert message.startswith(first)
+    for reasons in outcome.rejected.values():
+        for reason in reasons:
+            count = sum(reason in each for each in outcome.rejected.values())
+            assert f"\n  {count:,} x {reason}\n" in message
+    assert len(message.encode()) < 10_000
+
+
+# Files, and pieces of any kind -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_path_is_loaded_as_its_frame_is(tables, tmp_path, monkeypatch, suffix):
+    cars = generate_cars(60)
+    cars = pd.concat([cars, cars.iloc[5:9], cars.iloc[20:24].assign(price=1)], ignore_index=True)
+    cars.loc[[3, 33], "price"] = np.nan
+    cars.loc[[7, 61], "color"] = "x" * 60
+    cars.loc[40:50, "brand"] = " " + cars["brand"].str.upper()
+    path = tmp_path / f"cars{suffix}"
+    cars.to_csv(path, index=False) if suffix == ".csv" else cars.to_parquet(path)
+    monkeypatch.setattr("carlib.staging.CHUNK_ROWS", 7)
+    frame = read_cars(path)
+    outcome = oracle.judge_all(oracle.rows_of(frame))
+    loaded = []
+    for given_as in (frame, path, str(path)):
+        empty(tables)
+        loaded.append(initial_load(tables, given_as, on_reject="report"))
+        assert_loaded_as_judged(tables, loaded[-1], outcome, [])
+    for report in loaded[1:]:
+        pd.testing.assert_frame_equal(report.rejected, loaded[0].rejected, check_exact=True)
+    assert len(loaded[0].rejected) == 12
+    assert loaded[0].unchanged == 2
+
+
+def test_pieces_may_differ_in_their_columns_and_types(tables):
+    first = sample_cars().iloc[[0]].drop(columns="color")
+    second = sample_cars().iloc[[1], ::-1].drop(columns="engine_size").astype({"price": "Float32"})
+    third = second.assign(vin=None)
+    report = initial_load(tables, [first, second, third], on_reject="report")
+    assert list(report.rejected.columns) == [*first.columns, "color", "reason"]
+    assert report.inserted == 2
+    assert [(row["vin"], row["engine_size"], row["color"]) for row in stored_cars(tables)] == [
+        ("ABC123", Decimal("2.00"), None),
+        ("DEF456", None, "Blue"),
+    ]
+
+
+def test_refused_rows_come_back_as_they_came(tables):
+    cars = pd.concat([generate_cars(3), generate_cars(2)], ignore_index=True)
+    cars = cars.astype({"price": object})
+    cars.loc[1, "price"] = "$10,900"
+    cars.loc[3, "color"] = "Pink"
+    rejected = initial_load(tables, cars, on_reject="report").rejected
+    assert rejected.drop(columns="reason").to_dict("index") == {
+        i: cars.loc[i].to_dict() for i in (0, 1, 3)
+    }
+
+
+def test_nothing_at_all_is_a_load_too(tables):
+    for nothing in ([], iter(()), sample_cars().iloc[:0], [sample_cars().iloc[:0]] * 2):
+        report = initial_load(tables, nothing)
+        assert (report.received, report.inserted, len(report.rejected)) == (0, 0, 0)
+        assert list(report.rejected.columns) == [*sample_cars().columns, "reason"]
+
+
+def test_a_frame_is_left_as_it_was(tables):
+    cars = generate_cars(50)
+    before = cars.copy(deep=True)
+    initial_load(tables, cars)
+    pd.testing.assert_frame_equal(cars, before, check_exact=True)
+
+
+# Refusals leave everything as it was -----------------------------------------------------------
+
+
+def breaking_iterator():
+    yield sample_cars()
+    raise ZeroDivisionError("the source broke")
+
+
+def interrupted_iterator():
+    yield sample_cars()
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("cars", "arguments", "error"),
+    [
+        (breaking_iterator, {}, ZeroDivisionError),
+        (interrupted_iterator, {}, KeyboardInterrupt),
+        (lambda: [sample_cars(), "cars"], {}, BadArgument),
+        (lambda: [sample_cars(), sample_cars().assign(colour=1)], {}, UnknownColumn),
+        (lambda: [sample_cars(), sample_cars().drop(columns="vin")], {}, MissingColumn),
+        (lambda: None, {}, BadArgument),
+        (lambda: 5, {}, BadArgument),
+        (lambda: sample_cars().to_dict("records"), {}, BadArgument),
+        (sample_cars, {"loaded_at": datetime(2024, 11, 10)}, BadArgument),
+        (sample_cars, {"loaded_at": "2024-11-10"}, BadArgument),
+        (sample_cars, {"loaded_at": pd.NaT}, BadArgument),
+        (sample_cars, {"on_reject": "ignore"}, BadArgument),
+        (lambda: "no/such/file.csv", {}, CarlibError),
+    ],
+)
+def test_a_load_that_fails_leaves_everything_as_it_was(tables, cars, arguments, error):
+    empty(tables, KNOWN)
+    before = snapshot(tables)
+    with pytest.raises(error):
+        initial_load(tables, cars(), **arguments)
+    assert snapshot(tables) == before
+    assert initial_load(tables, sample_cars()).inserted == 2
+
+
+def test_tables_with_cars_are_refused(tables):
+    initial_load(tables, sample_cars())
+    before = snapshot(tables)
+    with pytest.raises(TablesNotEmpty, match=r"delta_load\(engine, cars\)"):
+        initial_load(tables, generate_cars(5))
+    assert snapshot(tables) == before
+
+
+def test_a_source_is_not_begun_in_vain(tables):
+    initial_load(tables, sample_cars())
+    source = iter([sample_cars()])
+    with pytest.raises(TablesNotEmpty):
+        initial_load(tables, source)
+    assert len(list(source)) == 1
+
+
+def test_tables_that_are_missing_are_named(engine):
+    with pytest.raises(TablesMissing, match=r"car_brand.*create_tables"):
+        initial_load(engine, sample_cars())
+    create_tables(engine)
+    run(engine, "DROP TABLE car_info")
+    with pytest.raises(TablesMissing, match="but car_info is not there"):
+        initial_load(engine, sample_cars())
+
+
+def test_what_a_trigger_swallows_is_noticed(tables):
+    run(
+        tables,
+        "CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$BEGIN IF NEW.vin = 'DEF456' THEN RETURN NULL; END IF; RETURN NEW; END$$",
+        "CREATE TRIGGER swallow BEFORE INSERT ON car_info FOR EACH ROW EXECUTE FUNCTION swallow()",
+    )
+    before = snapshot(tables)
+    with pytest.raises(CarlibError, match="Expected to insert 2 cars, but 1 arrived"):
+        initial_load(tables, sample_cars())
+    assert snapshot(tables) == before
+
+
+# Times -----------------------------------------------------------------------------------------
+
+
+def valid_from(engine):
+    with engine.connect() as connection:
+        return set(connection.execute(text("SELECT valid_from FROM car_info")).scalars())
+
+
+@pytest.mark.parametrize(
+    "at",
+    [AT, AT.astimezone(timezone(timedelta(hours=-5, minutes=-30))), pd.Timestamp(AT)],
+)
+def test_values_hold_since_the_given_instant(tables, at):
+    assert initial_load(tables, sample_cars(), loaded_at=at).loaded_at == AT
+    assert valid_from(tables) == {AT}
+
+
+def test_values_hold_since_now_by_default(tables):
+    before = datetime.now(UTC)
+    report = initial_load(tables, sample_cars())
+    assert before <= report.loaded_at <= datetime.now(UTC)
+    assert valid_from(tables) == {report.loaded_at}
+    assert 0 < report.seconds < 60
+
+
+@pytest.mark.parametrize("level", ["AUTOCOMMIT", "SERIALIZABLE", "REPEATABLE READ"])
+def test_the_engines_isolation_level_does_not_matter(tables, level):
+    other = tables.execution_options(isolation_level=level)
+    before = snapshot(tables)
+    with pytest.raises(RejectedRows):
+        initial_load(other, sample_cars().assign(price=[1, -1]))
+    assert snapshot(tables) == before
+    assert initial_load(other, sample_cars()).inserted == 2

@@ -1,0 +1,134 @@
+"""A load streams: memory for one chunk, and a progress bar when it takes long."""
+
+import inspect
+import os
+import subprocess
+import sys
+import time
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from carlib import create_tables, generate_cars, initial_load, sample_cars
+from carlib.keys import KeyMaker
+
+MEMORY = """
+import os, resource, sys
+from carlib import connect, create_tables, generate_cars, initial_load
+
+def pieces(rows):
+    for start in range(0, rows, 10_000):
+        yield generate_cars(10_000, start=start)
+
+def peak():
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+engine = connect(os.environ["URL"], schema=sys.argv[1])
+create_tables(engine)
+for rows in (30_000, 300_000):
+    before = peak()
+    assert initial_load(engine, pieces(rows)).inserted == rows
+    with engine.begin() as connection:
+        connection.exec_driver_sql("TRUNCATE car_brand CASCADE")
+print(peak() - before)
+engine.dispose()
+"""
+
+
+def test_memory_does_not_grow_with_the_rows(make_engine, database_url, schema_name):
+    pytest.importorskip("resource", reason="peak memory is measured by a call of Unix")
+    make_engine(schema_name)
+    answer = subprocess.run(
+        [sys.executable, "-W", "error", "-c", MEMORY, schema_name],
+        env=os.environ | {"URL": database_url},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert answer.returncode == 0, answer.stderr
+    grown = int(answer.stdout.split()[-1])
+    assert grown < 25_000_000  # ten times the rows; as one frame they take 100 MB
+
+
+def slowly(seconds):
+    """A thousand cars in four pieces, over so many seconds."""
+    for start in range(0, 1000, 250):
+        time.sleep(seconds / 4)
+        yield generate_cars(250, start=start)
+
+
+def last_line_shown(stream):
+    """What a terminal shows on its last line: a carriage return begins it anew."""
+    shown = ""
+    for part in stream.split("\n")[-1].split("\r"):
+        shown = part + shown[len(part) :]
+    return shown.strip()
+
+
+def test_a_bar_shows_the_progress_of_a_long_load_and_is_gone_afterwards(engine, capsys):
+    create_tables(engine)
+    capsys.readouterr()
+    assert initial_load(engine, slowly(2.8)).inserted == 1000
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "1.00k cars" in shown.err
+    assert last_line_shown(shown.err) == ""
+
+
+def test_a_bar_knows_the_share_that_is_done_where_the_rows_are_known(engine, capsys, monkeypatch):
+    create_tables(engine)
+    monkeypatch.setattr("carlib.staging.CHUNK_ROWS", 1)
+    monkeypatch.setattr("carlib.staging.KeyMaker", lambda: time.sleep(2.1) or KeyMaker())
+    initial_load(engine, sample_cars())
+    assert "50%" in capsys.readouterr().err
+
+
+def test_a_short_load_shows_none(engine, capsys):
+    create_tables(engine)
+    capsys.readouterr()
+    initial_load(engine, slowly(0))
+    assert capsys.readouterr() == ("", "")
+
+
+CELLS = """
+from carlib import connect, create_tables, initial_load
+from carlib import generate_cars
+import time
+engine = connect(schema=SCHEMA)
+create_tables(engine)
+---
+report = initial_load(engine, slowly(0))
+---
+with engine.begin() as connection:
+    connection.exec_driver_sql("DELETE FROM car_brand")
+report = initial_load(engine, slowly(2.8))
+---
+engine.dispose()
+"""
+
+
+def test_in_a_notebook_the_bar_is_a_widget(make_engine, schema_name, database_url, monkeypatch):
+    make_engine(schema_name)
+    monkeypatch.setenv("CARLIB_DATABASE_URL", database_url)
+    first, *cells = CELLS.split("---\n")
+    first = f"SCHEMA = {schema_name!r}\n{first}\n{inspect.getsource(slowly)}"
+    notebook = nbformat.v4.new_notebook()
+    notebook.cells = [nbformat.v4.new_code_cell(cell) for cell in (first, *cells)]
+    NotebookClient(notebook, kernel_name="python3").execute()
+    short, long = (cell.outputs for cell in notebook.cells[1:3])
+    assert short == []
+    assert [output.output_type for output in long] == ["display_data"]  # no warning beside it
+    assert "application/vnd.jupyter.widget-view+json" in long[0].data
+    assert "cars" in long[0].data["text/plain"]
+
+
+def test_the_bar_can_be_switched_off(engine):
+    program = (
+        "import io, sys; from carlib.staging import tqdm;"
+        "bar = tqdm(total=3, delay=0); bar.update(); bar.close()"
+    )
+    environment = os.environ | {"TQDM_DISABLE": "1"}
+    answer = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True)
+    assert (answer.returncode, answer.stderr) == (0, b"")
