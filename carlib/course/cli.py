@@ -5,12 +5,12 @@ works where something is missing.
 """
 
 import argparse
-import signal
 import sys
 from collections.abc import Sequence
 
 from carlib.course.arguments import make_parser
 from carlib.course.errors import UsageError
+from carlib.course.stopping import orderly_stop, stop_status
 from carlib.errors import CarlibError
 
 
@@ -28,13 +28,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     options.rest = rest
     if rest and options.command is not _lab:
         options.parser.error(f"unknown: {' '.join(rest)}. Try --help.")
-    # A terminated run, too, stops its server and removes its folder.
-    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     try:
-        return options.command(options)
+        with orderly_stop():
+            return options.command(options)
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)
-        return 130
+        return stop_status()
     except CarlibError as error:
         print(f"carlib: {error}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1

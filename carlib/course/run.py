@@ -19,6 +19,7 @@ from carlib.course.kernels import kernel_options
 from carlib.course.lessons import Lesson
 from carlib.course.pages import write_page
 from carlib.course.parameters import assign_parameters
+from carlib.course.stopping import begin_clean_up, check_for_stop
 
 
 @dataclass
@@ -103,6 +104,7 @@ def run_lessons(
             for position, run in enumerate(runs, 1):
                 _execute(run, environment, f"[{position}/{len(runs)}] {run.lesson.name}", log)
         finally:
+            begin_clean_up()
             for run in runs:
                 if run.notebook.exists():
                     write_page(run, runs)
@@ -120,6 +122,7 @@ def _execute(run: LessonRun, environment: Mapping[str, str], label: str, log: Te
             run.parameters,
             language="python",
             progress_bar={"desc": label, "file": log, "disable": None, "leave": False},
+            on_cell_start=check_for_stop,
             **kernel_options(environment),
         )
         _refuse_early_end(run)
@@ -133,7 +136,7 @@ def _execute(run: LessonRun, environment: Mapping[str, str], label: str, log: Te
         run.error = f"cell [{_last_cell(run)}]: the kernel died"
     except LessonFailed as error:
         run.error = str(error)
-    except (KeyboardInterrupt, SystemExit):
+    except KeyboardInterrupt:
         run.error = f"cell [{_last_cell(run)}]: the run was stopped there"
         raise
     finally:
