@@ -101,7 +101,7 @@ BROKEN: list[tuple[notebook_form.Rule, str, Spoil]] = [
     (notebook_form.source, "speaks", _source("# NBVAL_IGNORE_OUTPUT\n1")),
     (notebook_form.outputs, "stderr", _stream("careful", name="stderr")),
     (notebook_form.outputs, "a path", _stream("in /home/ann/x.csv")),
-    (notebook_form.outputs, "a path", _data(text__html="<b>/tmp/x</b>")),
+    (notebook_form.outputs, "a path", _data(text__html="<b>/tmp/cars</b>")),
     (notebook_form.outputs, "a path", _stream(r"C:\Users\ann")),
     (notebook_form.outputs, "this checkout", _stream(f"{CHECKOUT}/x.csv")),
     (notebook_form.outputs, "network address", _stream("at 127.0.0.1:5432")),
