@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from sqlalchemy import CheckConstraint, text
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
+from tqdm.auto import tqdm
 
 from carlib.models import CarInfo
 
@@ -52,5 +53,5 @@ def keys_built_afterwards(connection: Connection) -> Iterator[None]:
             raise
         found = []
     yield
-    for key in found:
+    for key in tqdm(found, desc="keys and indexes", delay=2, leave=False):
         connection.exec_driver_sql(key.create, execution_options=without_parameters)
