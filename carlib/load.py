@@ -38,6 +38,9 @@ def initial_load(
         on_reject: What to do when rows can't be loaded. ``"raise"`` loads nothing and raises;
             ``"report"`` loads the other rows and hands the refused ones back in the report.
 
+    Returns:
+        A `LoadReport`: how many rows came in, and what became of each.
+
     Raises:
         BadArgument: `cars`, `loaded_at` or `on_reject` is not of the expected kind.
         TablesMissing: The tables are not there; `create_tables` makes them.
