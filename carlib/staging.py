@@ -126,6 +126,8 @@ def join_rejected(
 ) -> pd.DataFrame:
     """Put rejected rows together, in the order in which they came.
 
+    Values stay what they are: a column in which the parts differ becomes one of objects.
+
     Args:
         parts: Frames of rejected rows.
         columns: The columns that the result has; by default those of the first part.
@@ -134,6 +136,9 @@ def join_rejected(
     filled = [part for part in parts if len(part)] or list(parts[:1])
     if not filled:
         return pd.DataFrame(columns=columns, index=pd.Index([], dtype="int64", name="row"))
+    for name in columns:
+        if len({part[name].dtype for part in filled if name in part}) > 1:
+            filled = [part.astype({name: object} if name in part else {}) for part in filled]
     return pd.concat(filled).sort_index().reindex(columns=columns)
 
 

@@ -1,4 +1,8 @@
-"""Random cars frames for property tests: whatever dtype, value and shape a learner's may have."""
+"""Random cars frames for property tests: whatever dtype, value and shape a learner's may have.
+
+All but half characters (lone surrogates): a failing test could not be reported with one in it.
+They have tests of their own.
+"""
 
 import warnings
 from datetime import date
@@ -21,7 +25,7 @@ NAMES = [
     "NULL", "\\N", "'; --", "x" * 100, "208", "NaN", "\u8c50\u7530", "\U0001f697", "\u200b",
     "\ufeffFiat",
 ]  # fmt: skip
-ODD_TEXTS = ["", " ", "\u3000", "A\0B", "\0", "x" * 101, "\ufb01" * 60, "\ud800", "a\udfffb"]
+ODD_TEXTS = ["", " ", "\u3000", "A\0B", "\0", "x" * 101, "\ufb01" * 60]
 VINS = [
     "ABC123",
     " abc123 ",

@@ -123,6 +123,14 @@ def test_a_signalling_nan_which_pandas_itself_cannot_print_is_missing():
         )
 
 
+@pytest.mark.parametrize("name", ["brand", "vin", "color"])
+@pytest.mark.parametrize("dtype", ["object", "string[python]"])
+def test_half_characters_are_refused_and_their_neighbours_are_not(name, dtype):
+    column = pd.Series(["\ud800", "A", "A\udfffA"], dtype=dtype, name=name)
+    half = {f"{name} is not valid Unicode"}
+    assert cleaned(column) == ([None, "A", None], [half, set(), half])
+
+
 def test_text_that_is_no_utf8_is_refused_and_its_neighbours_are_not():
     # As pyarrow reads it from a Parquet file that a careless program wrote.
     offsets = pa.py_buffer(np.array([0, 4, 6, 6], dtype=np.int32))

@@ -178,6 +178,18 @@ def test_refused_rows_come_back_as_they_came(tables):
     }
 
 
+def test_refused_rows_of_other_types_are_put_together_as_they_are(tables):
+    first = generate_cars(2).astype({"price": "int64", "brand": "string[python]"})
+    first.loc[0, "brand"] = "\ud800"
+    second = generate_cars(4).iloc[2:].assign(price=[2.5**70, 1.25])
+    second = second.astype({"brand": "category"})
+    third = pd.concat([generate_cars(2).iloc[[1]]] * 2).assign(price=[10, 20])
+    pieces = [first.assign(price=[2**63 - 1, 5]), second, third]
+    rejected = initial_load(tables, pieces, on_reject="report").rejected
+    assert rejected["price"].to_dict() == {0: 2**63 - 1, 1: 5, 2: 2.5**70, 4: 10, 5: 20}
+    assert rejected.loc[0, "brand"] == "\ud800"
+
+
 def test_nothing_at_all_is_a_load_too(tables):
     for nothing in ([], iter(()), sample_cars().iloc[:0], [sample_cars().iloc[:0]] * 2):
         report = initial_load(tables, nothing)
