@@ -12,14 +12,18 @@ Loading and looking up
 Errors are named, all under `CarlibError`, in `carlib.errors`. Importing carlib does nothing else.
 """
 
-from carlib.cars import generate_cars, iter_cars, read_cars, sample_cars, sample_delta
-from carlib.connection import connect
-from carlib.diagram import entity_relationship_diagram
-from carlib.errors import CarlibError
-from carlib.load import initial_load
-from carlib.lookup import get_car
-from carlib.models import Base, CarBrand, CarInfo, CarModel, create_tables
-from carlib.report import LoadReport
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # what editors and type checkers read
+    from carlib.cars import generate_cars, iter_cars, read_cars, sample_cars, sample_delta
+    from carlib.connection import connect
+    from carlib.diagram import entity_relationship_diagram
+    from carlib.errors import CarlibError
+    from carlib.load import initial_load
+    from carlib.lookup import get_car
+    from carlib.models import Base, CarBrand, CarInfo, CarModel, create_tables
+    from carlib.report import LoadReport
 
 __all__ = [
     "Base",
@@ -39,3 +43,28 @@ __all__ = [
     "sample_cars",
     "sample_delta",
 ]
+
+# Where each name lives. It is imported when it is first asked for, so that `carlib doctor` can say
+# what is missing where, say, pandas is.
+_HOMES = {
+    "cars": ("generate_cars", "iter_cars", "read_cars", "sample_cars", "sample_delta"),
+    "connection": ("connect",),
+    "diagram": ("entity_relationship_diagram",),
+    "errors": ("CarlibError",),
+    "load": ("initial_load",),
+    "lookup": ("get_car",),
+    "models": ("Base", "CarBrand", "CarInfo", "CarModel", "create_tables"),
+    "report": ("LoadReport",),
+}
+
+
+def __getattr__(name: str) -> object:
+    for home, names in _HOMES.items():
+        if name in names:
+            value = globals()[name] = getattr(import_module(f"carlib.{home}"), name)
+            return value
+    raise AttributeError(f"module 'carlib' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -3,6 +3,8 @@
 import contextlib
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from importlib import metadata
@@ -216,3 +218,17 @@ def test_a_broken_set_up_ends_with_status_1(
     assert "NO  data folder" in said
     assert "NO  PostgreSQL, embedded" in said
     assert "Not ready: 2 of the lines above say NO and what to do." in said
+
+
+def test_it_works_where_packages_are_missing() -> None:
+    """In a process in which none of carlib's larger dependencies can be imported."""
+    gone = ["pandas", "sqlalchemy", "psycopg2", "nbformat", "filelock", "packaging"]
+    code = (
+        f"import sys; sys.modules.update(dict.fromkeys({gone}))\n"
+        "from carlib.course.cli import main; sys.exit(main(['doctor']))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr == ""
+    assert "NO  PostgreSQL, embedded" in done.stdout
+    assert "install the locked set again" in done.stdout
