@@ -67,14 +67,14 @@ def _round(values: np.ndarray, scale: int, limit: int) -> np.ndarray:
     with np.errstate(invalid="ignore", over="ignore"):
         scaled = values * unit
         near_tie = np.abs(np.abs(scaled - np.trunc(scaled)) - 0.5) < 1e-3
-    rounded = np.rint(scaled) / unit + 0.0  # + 0.0 turns -0.0 into 0.0
+    rounded = np.rint(scaled) / unit
     for i in np.flatnonzero(near_tie & (np.abs(values) < limit)):
         rounded[i] = _round_exactly(Decimal(repr(float(values[i]))), scale)
     return rounded
 
 
 def _round_exactly(number: Decimal, scale: int) -> float:
-    return float(number.quantize(Decimal((0, (1,), -scale)), context=ROUNDING)) + 0.0
+    return float(number.quantize(Decimal((0, (1,), -scale)), context=ROUNDING))
 
 
 def _numbers_among(

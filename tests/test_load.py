@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from load_process import schema_of
 from snapshots import run, snapshot, stored_cars, stored_names
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from carlib import create_tables, generate_cars, initial_load, read_cars, sample_cars
 from carlib.errors import (
@@ -27,7 +28,10 @@ from carlib.errors import (
 
 # One schema for all examples: each begins by emptying the tables.
 in_one_schema = settings(
-    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=120,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 KNOWN = [("TOYOTA", "COROLLA"), ("Citroe\u0308n", "2CV"), ("FIAT", "\u0130"), ("FIAT", "a,b")]
 AT = datetime(2024, 11, 10, 10, tzinfo=UTC)
@@ -315,3 +319,15 @@ def test_the_engines_isolation_level_does_not_matter(tables, level):
         initial_load(other, sample_cars().assign(price=[1, -1]))
     assert snapshot(tables) == before
     assert initial_load(other, sample_cars()).inserted == 2
+
+
+def test_the_clients_encoding_does_not_matter(tables, make_engine):
+    def use_latin_1(connection, record):
+        connection.set_client_encoding("LATIN1")
+
+    other = make_engine(schema_of(tables))
+    other.dispose()
+    event.listen(other, "connect", use_latin_1)
+    names = {"brand": ["\u0160koda", "Citro\xebn"], "model": ["\u8c50", "2CV"]}
+    initial_load(other, sample_cars().assign(**names))
+    assert stored_names(tables) == {("\u0160koda", "\u8c50"), ("Citro\xebn", "2CV")}

@@ -48,7 +48,7 @@ def test_memory_does_not_grow_with_the_rows(make_engine, database_url, schema_na
     )
     assert answer.returncode == 0, answer.stderr
     grown = int(answer.stdout.split()[-1])
-    assert grown < 25_000_000  # ten times the rows; as one frame they take 100 MB
+    assert grown < 12_000_000  # ten times the rows; in memory they would take 25 MB
 
 
 def slowly(seconds):

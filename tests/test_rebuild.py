@@ -30,10 +30,14 @@ HAND_MADE = (
         HAND_MADE,
         ("CREATE TABLE sale (car_id uuid REFERENCES car_info)",),
         ("CREATE TABLE sale (vin varchar REFERENCES car_info (vin))",),
-        ("CREATE INDEX \"by % color\" ON car_info (color) WHERE color LIKE 'R%%:x'",),
+        ("CREATE INDEX \"by color\" ON car_info (color) WHERE color LIKE 'R%'",),
         ("ALTER TABLE car_info DROP CONSTRAINT uq_car_info_vin",),
         ("ALTER TABLE car_info DROP CONSTRAINT pk_car_info",),
         ("DROP INDEX ix_car_info_model_id",),
+        (
+            "DROP INDEX ix_car_info_model_id",
+            "CREATE INDEX ix_car_info_model_id ON car_info (model_id) WHERE color LIKE 'R%s:x'",
+        ),
         (
             "ALTER TABLE car_info DROP CONSTRAINT fk_car_info_model_id",
             "ALTER TABLE car_info ADD CONSTRAINT fk_car_info_model_id FOREIGN KEY (model_id)"
