@@ -33,7 +33,8 @@ def initial_load(
         engine: From `connect`, with the tables made by `create_tables`.
         cars: A cars frame (one row a car; brand, model, vin, engine_size in litres, color, price,
             status), an iterator of such frames, or the path of a CSV or Parquet file. Frames of an
-            iterator and files are loaded piece by piece, so they may be larger than memory.
+            iterator and files are loaded piece by piece, so they may be larger than memory; only
+            the refused rows are kept.
         loaded_at: The instant since which the values hold, with a time zone; None means now.
         on_reject: What to do when rows can't be loaded. ``"raise"`` loads nothing and raises;
             ``"report"`` loads the other rows and hands the refused ones back in the report.
@@ -46,7 +47,9 @@ def initial_load(
         TablesMissing: The tables are not there; `create_tables` makes them.
         TablesNotEmpty: There are cars already; `delta_load` adds to them.
         UnknownColumn, MissingColumn: The frame's columns are not those of a cars frame.
+        UnreadableFile: The path leads to no CSV or Parquet file that can be read.
         RejectedRows: Rows were refused and `on_reject` is ``"raise"``.
+        CarlibError: A trigger or the like on the tables swallowed some of the cars.
     """
     check_arguments(loaded_at, on_reject)
     start = perf_counter()

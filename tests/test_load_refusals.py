@@ -1,0 +1,100 @@
+"""A load that can't be done says why, by name, and leaves everything as it was."""
+
+from datetime import datetime
+
+import pandas as pd
+import pytest
+from snapshots import run, snapshot
+
+from carlib import create_tables, generate_cars, initial_load, sample_cars
+from carlib.errors import (
+    BadArgument,
+    CarlibError,
+    MissingColumn,
+    TablesMissing,
+    TablesNotEmpty,
+    UnknownColumn,
+    UnreadableFile,
+)
+
+
+@pytest.fixture
+def tables(engine):
+    """An engine on a schema with the tables, and a brand that somebody entered."""
+    create_tables(engine)
+    run(engine, "INSERT INTO car_brand (name) VALUES ('Trabant')")
+    return engine
+
+
+def breaking_iterator():
+    yield sample_cars()
+    raise ZeroDivisionError("the source broke")
+
+
+def interrupted_iterator():
+    yield sample_cars()
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("cars", "arguments", "error"),
+    [
+        (breaking_iterator, {}, ZeroDivisionError),
+        (interrupted_iterator, {}, KeyboardInterrupt),
+        (lambda: [sample_cars(), "cars"], {}, BadArgument),
+        (lambda: [sample_cars(), sample_cars().assign(colour=1)], {}, UnknownColumn),
+        (lambda: [sample_cars(), sample_cars().drop(columns="vin")], {}, MissingColumn),
+        (lambda: None, {}, BadArgument),
+        (lambda: 5, {}, BadArgument),
+        (lambda: sample_cars().to_dict("records"), {}, BadArgument),
+        (sample_cars, {"loaded_at": datetime(2024, 11, 10)}, BadArgument),
+        (sample_cars, {"loaded_at": "2024-11-10"}, BadArgument),
+        (sample_cars, {"loaded_at": pd.NaT}, BadArgument),
+        (sample_cars, {"on_reject": "ignore"}, BadArgument),
+        (lambda: "no/such/file.csv", {}, UnreadableFile),
+    ],
+)
+def test_a_load_that_fails_leaves_everything_as_it_was(tables, cars, arguments, error):
+    before = snapshot(tables)
+    with pytest.raises(error):
+        initial_load(tables, cars(), **arguments)
+    assert snapshot(tables) == before
+    assert initial_load(tables, sample_cars()).inserted == 2
+
+
+def test_tables_with_cars_are_refused(tables):
+    initial_load(tables, sample_cars())
+    before = snapshot(tables)
+    with pytest.raises(TablesNotEmpty, match=r"delta_load\(engine, cars\)"):
+        initial_load(tables, generate_cars(5))
+    assert snapshot(tables) == before
+
+
+def test_a_source_is_not_begun_in_vain(tables):
+    initial_load(tables, sample_cars())
+    source = iter([sample_cars()])
+    with pytest.raises(TablesNotEmpty):
+        initial_load(tables, source)
+    assert len(list(source)) == 1
+
+
+def test_tables_that_are_missing_are_named(engine):
+    with pytest.raises(TablesMissing, match=r"car_brand.*create_tables"):
+        initial_load(engine, sample_cars())
+    create_tables(engine)
+    run(engine, "DROP TABLE car_info")
+    with pytest.raises(TablesMissing, match="but car_info is not there"):
+        initial_load(engine, sample_cars())
+
+
+def test_what_a_trigger_swallows_is_noticed(tables):
+    run(
+        tables,
+        "CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$BEGIN IF NEW.vin = 'DEF456' THEN RETURN NULL; END IF; RETURN NEW; END$$",
+        "CREATE TRIGGER swallow BEFORE INSERT ON car_info FOR EACH ROW EXECUTE FUNCTION swallow()",
+    )
+    before = snapshot(tables)
+    with pytest.raises(CarlibError, match="Expected to insert 2 cars, but 1 arrived"):
+        initial_load(tables, sample_cars())
+    assert snapshot(tables) == before
