@@ -186,58 +186,6 @@ ALSO_RIGHT = {
                 return connection.execute(insert(CarInfo).from_select(names, chosen)).rowcount
         """
     ],
-    "changed_cars": [
-        """
-        SELECT c.vin FROM car_info c WHERE EXISTS (
-            SELECT FROM delta d WHERE d.vin = c.vin
-            AND (d.price <> c.price OR d.color IS DISTINCT FROM c.color))
-        """,
-        """
-        SELECT vin FROM (SELECT vin, price, color FROM delta EXCEPT
-                         SELECT vin, price, color FROM car_info) x
-        INTERSECT SELECT vin FROM car_info
-        """,
-    ],
-    "new_vins": [
-        "SELECT vin FROM delta WHERE vin NOT IN (SELECT vin FROM car_info) GROUP BY vin",
-        """
-        SELECT DISTINCT d.vin FROM delta d LEFT JOIN car_info c USING (vin)
-        WHERE c.car_id IS NULL AND d.vin > ''
-        """,
-    ],
-    "guarded_upsert": [
-        """
-        MERGE INTO car_info c USING delta d ON c.vin = d.vin
-        WHEN MATCHED AND (c.price <> d.price OR c.color IS DISTINCT FROM d.color)
-            THEN UPDATE SET price = d.price, color = d.color
-        WHEN NOT MATCHED THEN INSERT (model_id, vin, color, price, status)
-            VALUES (d.model_id, d.vin, d.color, d.price, true)
-        """,
-        """
-        WITH updated AS (
-            UPDATE car_info c SET price = d.price, color = d.color FROM delta d
-            WHERE c.vin = d.vin AND (c.price, c.color) IS DISTINCT FROM (d.price, d.color))
-        INSERT INTO car_info (model_id, vin, color, price, status)
-        SELECT *, true FROM delta d WHERE vin NOT IN (SELECT vin FROM car_info)
-        """,
-    ],
-    "compare_frames": [
-        """
-        def changed(old, new):
-            def values(frame):
-                cells = frame.astype(object).where(frame.notna(), None)
-                return {row["vin"]: row for row in cells.to_dict("records")}
-
-            before, after = values(old), values(new)
-            return {vin for vin in before if vin in after and before[vin] != after[vin]}
-        """,
-        """
-        def changed(old, new):
-            both = sorted(set(old["vin"]) & set(new["vin"]))
-            old, new = (frame.set_index("vin").loc[both] for frame in (old, new))
-            return old.compare(new).index.tolist()
-        """,
-    ],
 }
 
 
