@@ -108,6 +108,8 @@ def test_names_are_spelled_as_in_the_tables_the_oldest_first():
 def test_names_that_unicode_holds_for_the_same_but_for_case(first, same):
     clean = spelled([(first, "A"), (same, "A")])
     assert clean[0] == clean[1]
+    # In the tables there may be names that nobody normalised.
+    assert spelled([(same, "A")], known=[(first, "a")]) == [(first, "a")]
 
 
 def test_a_refused_row_teaches_no_spelling():
