@@ -1,14 +1,13 @@
 """A learner's own file, read without guessing: CSV or Parquet into cars frames.
 
 What the file says is kept: a VIN of digits stays text, "NA" is a text like any other, and only an
-empty cell is missing. Numbers become numbers where the whole column is numeric. One "$10,900" in
-it, and the whole column stays text, for preparing to refuse: beside it, what is "10.900"?
+empty cell is missing. In the columns that hold numbers or truth values, each cell is judged alone:
+"10900" becomes a number, "$10,900" stays the text it is, for preparing to refuse that row.
 
 - `read_cars`: the whole file as one frame.
 - `iter_cars`: the same rows as a series of frames, for a file larger than the memory.
 
-Whether a whole column is numeric is known only after its last row. So `iter_cars` goes through the
-file twice, and each value comes out of both functions the same. The bytes are `carlib.tabular`'s.
+The bytes are `carlib.tabular`'s.
 """
 
 import difflib
@@ -16,7 +15,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from numbers import Integral
 from os import PathLike
-from typing import NamedTuple
 
 import pandas as pd
 import pyarrow as pa
@@ -28,6 +26,9 @@ from carlib.tabular import TabularFile
 _TEXTS = ("brand", "model", "vin", "color")
 _NUMBERS = ("engine_size", "price")
 _FLAG = "status"
+
+# What Arrow parses as a number, without its words "nan" and "inf", which are texts here.
+_NUMBER = r"\A[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?\z"
 
 # Pandas' types for whole numbers and truth values that can also be missing: a column of a Parquet
 # file has the same type in a piece where none is missing as in the whole.
@@ -49,10 +50,12 @@ def read_cars(path: str | PathLike[str], rename: Mapping[str, str] | None = None
         All rows and all columns, unknown ones too: preparing judges them. Left out is only a
         column without a name, as pandas writes its index.
 
-        `brand`, `model`, `vin` and `color` are `str`. `engine_size` and `price` are float64 if each
-        cell is a number or empty, else `str`. `status` is bool if each cell is true or false in any
-        case of letters, the nullable `boolean` if some are empty, else `str`. The other columns of
-        a CSV file are `str`.
+        `brand`, `model`, `vin` and `color` are `str`, like the columns of a CSV file that we don't
+        know. In CSV, a cell of `engine_size` or `price` that is a number becomes a float, and one
+        of `status` that is true or false, in any case of letters, a bool; other text stays as it
+        is. Where no such text is, `engine_size` and `price` are float64, NaN where empty, and
+        `status` is bool, or the nullable `boolean` if some cells are empty; else the column is of
+        dtype object, with the same values. A Parquet file declares its types: text stays text.
 
     Raises:
         UnreadableFile: There is no such file, or it is of another kind, damaged, or not UTF-8.
@@ -61,7 +64,7 @@ def read_cars(path: str | PathLike[str], rename: Mapping[str, str] | None = None
     source = TabularFile(path)
     ours = _rename(source.names, rename)
     table = pa.Table.from_batches(_plain(batch, ours) for batch in source.batches())
-    return _frame(table, _find_types([table]))
+    return _frame(table, source.typed)
 
 
 def iter_cars(
@@ -69,7 +72,8 @@ def iter_cars(
 ) -> Iterator[pd.DataFrame]:
     """Read a CSV or Parquet file a piece at a time, in bounded memory.
 
-    Like `read_cars`, whose result these frames are when put together, types included. A file
+    Like `read_cars`, whose result these frames are when put together by `pandas.concat`. A frame
+    alone may have a narrower dtype than the whole: float64 where a text stands further down. A file
     without rows gives one frame without rows.
 
     Args:
@@ -81,23 +85,16 @@ def iter_cars(
         An iterator of frames, each with an index that begins at 0.
 
     Raises:
-        UnreadableFile: As in `read_cars`. What is wrong beyond the first line is found before the
-            first frame is handed out, not before this call returns.
+        UnreadableFile: As in `read_cars`. What is wrong beyond the first line is found on the way,
+            when frames before it may have been handed out.
         BadArgument: As in `read_cars`; or `rows` is not a whole number above 0.
     """
     if isinstance(rows, bool) or not isinstance(rows, Integral) or rows < 1:
         raise BadArgument(f"rows is a whole number, 1 or more; found {rows!r}.")
     source = TabularFile(path)
     ours = _rename(source.names, rename)
-    judged = [name for name, our in ours.items() if our in (*_NUMBERS, _FLAG)]
-
-    def frames() -> Iterator[pd.DataFrame]:
-        types = _find_types(_plain(batch, ours) for batch in source.batches(judged))
-        pieces = (_plain(batch, ours) for batch in source.batches())
-        for table in _regroup(pieces, int(rows)):
-            yield _frame(table, types)
-
-    return frames()
+    pieces = (_plain(batch, ours) for batch in source.batches())
+    return (_frame(table, source.typed) for table in _regroup(pieces, int(rows)))
 
 
 def _rename(names: list[str], rename: Mapping[str, str] | None) -> dict[str, str]:
@@ -148,43 +145,6 @@ def _is_number(kind: pa.DataType) -> bool:
     )
 
 
-class _Types(NamedTuple):
-    """What holds for all rows of a file."""
-
-    parsed: frozenset[str]  # the columns whose text says only numbers, or only true and false
-    flag_missing: bool  # whether a status is missing
-
-
-def _find_types(tables: Iterable[pa.RecordBatch | pa.Table]) -> _Types:
-    parsed, flag_missing = {*_NUMBERS, _FLAG}, False
-    for table in tables:
-        for name in parsed & set(table.schema.names):
-            if _is_text(table.column(name).type) and _parse(name, table.column(name)) is None:
-                parsed.remove(name)
-        if _FLAG in table.schema.names:
-            flag_missing |= table.column(_FLAG).null_count > 0
-    return _Types(frozenset(parsed), flag_missing)
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or kind == pa.string_view()
-
-
-def _parse(name: str, column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray | None:
-    """Parse all texts of a column as what the column holds; None if one of them is not that."""
-    words = pc.ascii_trim_whitespace(column.cast(pa.string()))
-    if name == _FLAG:
-        words = pc.ascii_lower(words)
-        known = pc.is_in(words, value_set=pa.array(["true", "false", None]))
-        return pc.equal(words, "true") if pc.all(known, min_count=0).as_py() else None
-    try:
-        numbers = words.cast(pa.float64())
-    except pa.ArrowInvalid:
-        return None
-    # "nan" and "inf" are words here, not numbers.
-    return numbers if pc.all(pc.is_finite(numbers), min_count=0).as_py() else None
-
-
 def _regroup(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.Table]:
     """Cut batches of any size into tables of `rows` rows; one without rows if there is none."""
     held: list[pa.RecordBatch] = []
@@ -200,11 +160,39 @@ def _regroup(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.Table]
         yield pa.Table.from_batches(held)
 
 
-def _frame(table: pa.Table, types: _Types) -> pd.DataFrame:
-    for position, name in enumerate(table.schema.names):
-        if name in types.parsed and _is_text(table.schema.types[position]):
-            table = table.set_column(position, name, _parse(name, table.column(name)))
+def _frame(table: pa.Table, typed: bool) -> pd.DataFrame:
+    """Turn a table into a frame; unless its file is `typed`, parse the texts of columns we know."""
+    texts: dict[str, pa.ChunkedArray] = {}  # of the cells that are something else than expected
+    for name in () if typed else (*_NUMBERS, _FLAG):
+        if name in table.schema.names:
+            column = table.column(name)
+            parsed = _parse_flags(column) if name == _FLAG else _parse_numbers(column)
+            if parsed.null_count > column.null_count:
+                texts[name] = pc.if_else(pc.is_null(parsed), column, None)
+            table = table.set_column(table.schema.get_field_index(name), name, parsed)
     frame = table.to_pandas(types_mapper=_NULLABLE.get)
-    if not types.flag_missing and frame.dtypes.get(_FLAG) == "boolean":
+    if frame.dtypes.get(_FLAG) == "boolean" and table.column(_FLAG).null_count == 0:
         frame[_FLAG] = frame[_FLAG].astype(bool)
+    for name, column in texts.items():
+        values = frame[name].to_numpy(dtype=object)
+        values[pc.is_valid(column).to_numpy()] = column.drop_null().to_pylist()
+        frame[name] = pd.Series(values, dtype=object)
     return frame
+
+
+def _parse_numbers(texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Parse each text that is a finite number; what is none becomes null."""
+    words = pc.ascii_trim_whitespace(texts)
+    try:
+        numbers = words.cast(pa.float64())
+    except pa.ArrowInvalid:  # one text that is no number
+        is_number = pc.match_substring_regex(words, _NUMBER)
+        numbers = pc.if_else(is_number, words, None).cast(pa.float64())
+    return pc.if_else(pc.is_finite(numbers), numbers, None)
+
+
+def _parse_flags(texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Parse each text that is true or false, in any case of letters; what is neither is null."""
+    words = pc.ascii_lower(pc.ascii_trim_whitespace(texts))
+    known = pc.is_in(words, value_set=pa.array(["true", "false"]))
+    return pc.if_else(known, pc.equal(words, "true"), None)

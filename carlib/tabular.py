@@ -7,7 +7,7 @@ NaN or cuts, and because it streams.
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
@@ -28,9 +28,11 @@ class TabularFile:
     Attributes:
         names: The columns in their order, without one that has no name: that is how pandas writes
             an index, in Parquet as `__index_level_0__`.
+        typed: Whether the file declares the types of its columns, as Parquet does.
     """
 
     names: list[str]
+    typed: bool
 
     def __init__(self, path: str | PathLike[str]) -> None:
         """Look at the file's beginning.
@@ -53,6 +55,7 @@ class TabularFile:
                 "absolute begins at the folder of the notebook or program."
             )
         self._delimiter = _DELIMITERS.get(ending[1])
+        self.typed = self._delimiter is None
         self._compression = "gzip" if ending[2] else None
         with self._explaining():
             columns = self._csv_names() if self._delimiter else self._parquet_names()
@@ -63,11 +66,8 @@ class TabularFile:
         index = re.compile("" if self._delimiter else r"__index_level_\d+__")
         self.names = [name for name in columns if not index.fullmatch(name)]
 
-    def batches(self, only: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+    def batches(self) -> Iterator[pa.RecordBatch]:
         """Go through all rows, from the first.
-
-        Args:
-            only: The columns wanted; None for all in `names`.
 
         Yields:
             Batches of some thousand rows. The first has none: it carries the columns and their
@@ -75,13 +75,12 @@ class TabularFile:
 
         Raises:
             UnreadableFile: On the way: rows of different length, text that is not UTF-8, a quote
-                that is never closed, damage. In CSV also where it is in a column not wanted.
+                that is never closed, damage.
         """
-        wanted = self.names if only is None else list(only)
         with self._explaining():
-            source = self._csv_batches() if self._delimiter else self._parquet_batches(wanted)
+            source = self._parquet_batches() if self.typed else self._csv_batches()
             for batch in source:
-                yield batch.select(wanted)
+                yield batch.select(self.names)
 
     def _bytes(self) -> pa.NativeFile:
         return pa.input_stream(str(self._path), compression=self._compression)
@@ -108,22 +107,22 @@ class TabularFile:
         return names
 
     def _csv_batches(self) -> Iterator[pa.RecordBatch]:
-        last = self._columns[-1]
-        text = ""
         with self._csv(
             column_types=dict.fromkeys(self._columns, pa.string()),
             null_values=[""],
             strings_can_be_null=True,
             quoted_strings_can_be_null=True,
         ) as reader:
-            yield _no_rows(reader.schema)
+            held = _no_rows(reader.schema)
             for batch in reader:
-                yield batch
                 if len(batch):
-                    text = batch.column(last)[-1].as_py() or ""
-        # Arrow takes the end of the file for the end of the quote: the rest became one cell.
-        if re.search(r"[\r\n]", text) and self._odd_quotes():
+                    yield held
+                    held = batch
+        # Arrow takes the end of the file for the end of the quote: the rest became the last cell.
+        text = held.column(self._columns[-1])[-1].as_py() if len(held) else None
+        if re.search(r"[\r\n]", text or "") and self._odd_quotes():
             raise self._unreadable('a cell begins with " but is never closed')
+        yield held
 
     def _odd_quotes(self) -> bool:
         quotes = 0
@@ -136,10 +135,10 @@ class TabularFile:
         with pyarrow.parquet.ParquetFile(self._path) as file:
             return file.schema_arrow.names
 
-    def _parquet_batches(self, wanted: list[str]) -> Iterator[pa.RecordBatch]:
+    def _parquet_batches(self) -> Iterator[pa.RecordBatch]:
         with pyarrow.parquet.ParquetFile(self._path) as file:
             yield _no_rows(file.schema_arrow)
-            yield from file.iter_batches(columns=wanted)
+            yield from file.iter_batches(columns=self.names)
 
     def _unreadable(self, found: str) -> UnreadableFile:
         kind = "text in UTF-8 with a header" if self._delimiter else "Parquet"
