@@ -1,89 +1,127 @@
 """initial_load against the other ways to get a frame into three tables."""
 
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import pandas as pd
 from sqlalchemy import text
 
-from benchmarks.loaders import ADBC, ADD_EACH, CARLIB, FLOOR, FLUSH_EACH, LOADERS, Floor
-from benchmarks.timing import interleaved, machine, markdown, ratios, spread, stopwatch
+from benchmarks.loaders import ADBC, ADD_EACH, CARLIB, FLOORS, LOADERS, MOST_CARS, Encoded
+from benchmarks.timing import (
+    Options,
+    checkpoint,
+    interleaved,
+    machine,
+    markdown,
+    ratios,
+    spread,
+    stopwatch,
+)
 from carlib import connect, create_tables, generate_cars
 
 SCHEMA = "benchmark_initial_load"
-SLOW = 30e-6  # seconds a car: what takes longer runs once at larger sizes
+ALWAYS = frozenset({CARLIB, ADBC, *FLOORS})  # the aims are about these: each round, however long
+WAYS = [*reversed(LOADERS), *FLOORS]
+WARM_UP = 100  # cars that each way loads beforehand: first calls import and compile
+
+Results = dict[int, dict[str, list[float]]]  # for each number of cars and way, seconds
 
 
-def run(database_url: str, sizes: list[int], rounds: int) -> str:
-    """Measure all ways at each size, smallest first, and return a report in Markdown."""
-    results: dict[int, dict[str, list[float]]] = {}
-    for rows in sorted(sizes):
-        print(f"initial load of {rows:,} cars", flush=True)
-        ways = _ways(database_url, generate_cars(rows))
-        once = frozenset()
-        if results:  # the smaller size tells which are slow
-            small, before = next(iter(results.items()))
-            once = frozenset(
-                name
-                for name, found in before.items()
-                if name not in (ADBC, CARLIB, FLOOR) and statistics.median(found) / small > SLOW
-            )
-            ways.pop(FLUSH_EACH)
-        results[rows] = interleaved(ways, rounds, once)
-    engine = connect(database_url, schema=SCHEMA, fresh=True)  # leaves nothing behind
-    with engine.connect() as connection:
-        server = connection.scalar(text("SHOW server_version"))
-    engine.dispose()
-    return _report(results, server)
+def run(database_url: str, options: Options) -> Iterator[str]:
+    """Measure all ways at each size, smallest first.
+
+    Yields:
+        After each run, a report in Markdown on what was measured so far.
+    """
+    engine = connect(database_url, schema=SCHEMA)
+    results: Results = {}
+    try:
+        for rows in sorted(set(options.rows)):
+            print(f"initial load of {rows:,} cars", flush=True)
+            if not results:
+                for way in _ways(database_url, generate_cars(WARM_UP), options).values():
+                    way()
+            ways = _ways(database_url, generate_cars(rows), options)
+            for results[rows] in interleaved(ways, options.rounds, ALWAYS):
+                yield f"{_report(results)}\n\nMedian (least to greatest). {machine(engine)}.\n"
+    finally:
+        engine.dispose()
+        connect(database_url, schema=SCHEMA, fresh=True).dispose()  # leaves no rows behind
 
 
-def _ways(database_url: str, cars: pd.DataFrame) -> dict[str, Callable[[], float]]:
+def _ways(
+    database_url: str, cars: pd.DataFrame, options: Options
+) -> dict[str, Callable[[], float]]:
+    chosen = {
+        name: way
+        for name, way in (LOADERS | FLOORS).items()
+        if name == CARLIB or options.chosen(name)
+    }
+    return {
+        name: partial(_time, way, database_url, cars.head(MOST_CARS.get(name, len(cars))), cars)
+        for name, way in chosen.items()
+    }
+
+
+def _time(
+    way: Callable | Encoded, database_url: str, some: pd.DataFrame, cars: pd.DataFrame
+) -> float:
+    """Load some of the cars into a fresh schema; return the seconds that all would take."""
     engine = connect(database_url, schema=SCHEMA, fresh=True)
     create_tables(engine)
-    floor = Floor()
-
-    def once(load: Callable, prepare: Callable = lambda *_: None) -> float:
-        with engine.begin() as connection:
-            connection.execute(text("TRUNCATE car_info, car_model, car_brand"))
-        prepare(engine, cars)
-        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.execute(text("CHECKPOINT"))  # nobody pays for the WAL of the one before
-        seconds = stopwatch(partial(load, engine, cars))
-        with engine.connect() as connection:
-            assert connection.scalar(text("SELECT count(*) FROM car_info")) == len(cars)
-        return seconds
-
-    ways = {name: partial(once, load) for name, load in LOADERS.items()}
-    return ways | {FLOOR: partial(once, floor.load, floor.prepare)}
+    load = way
+    if isinstance(way, Encoded):
+        way.prepare(engine, some)
+        load = way.load
+    checkpoint(engine)
+    seconds = stopwatch(partial(load, engine, some))
+    with engine.connect() as connection:
+        loaded = connection.scalar(text("SELECT count(*) FROM car_info"))
+    engine.dispose()
+    if loaded != len(some):
+        raise RuntimeError(f"Expected {len(some):,} cars in the table, found {loaded:,}.")
+    return seconds * len(cars) / len(some)
 
 
-def _report(results: dict[int, dict[str, list[float]]], server: str) -> str:
-    names = [FLUSH_EACH, *(n for n in LOADERS if n not in (FLUSH_EACH, CARLIB)), CARLIB, FLOOR]
+def _report(results: Results) -> str:
     header = ["way"]
     for rows in results:
         header += [f"{rows:,} cars, s", "times as long as carlib"]
     table = []
-    for name in names:
-        line = [name]
-        for found in results.values():
-            if name in found:
-                line += [
-                    spread(found[name], "{:.2f}"),
-                    spread(ratios(found[name], found[CARLIB]), "{:.2f}"),
-                ]
-            else:
-                line += ["not run", ""]
-        table.append(line)
-    first, *_, last = results.items()
-    per_car = [statistics.median(found[CARLIB]) / rows for rows, found in (first, last)]
-    orm = statistics.median(ratios(first[1][ADD_EACH], first[1][CARLIB]))
-    adbc = statistics.median(ratios(last[1][ADBC], last[1][CARLIB]))
-    growth = per_car[1] / per_car[0]
-    return (
-        f"{markdown(header, table)}\n\n"
-        f"carlib is {orm:.0f} times as fast as the row-by-row ORM, {adbc:.1f} times as fast as "
-        f"ADBC. A car takes {1e6 * per_car[0]:.1f} µs of {first[0]:,} cars, and "
-        f"{1e6 * per_car[1]:.1f} µs of {last[0]:,} ({growth:.2f} times as long).\n\n"
-        f"Median (least to greatest). {machine(server)}.\n"
-    )
+    for name in WAYS:
+        cells = [cell for rows, found in results.items() for cell in _cells(name, rows, found)]
+        if any(cells):
+            table.append([name, *cells])
+    return "\n\n".join([markdown(header, table), *_aims(results)])
+
+
+def _cells(name: str, rows: int, found: dict[str, list[float]]) -> tuple[str, str]:
+    if not found.get(name):
+        return "", ""
+    scaled = "about " if rows > MOST_CARS.get(name, rows) else ""
+    return scaled + spread(found[name]), scaled + spread(ratios(found[name], found[CARLIB]))
+
+
+def _aims(results: Results) -> Iterator[str]:
+    """What is aimed at and what was measured, as far as it was."""
+    rows, found = next(iter(results.items()))
+    lines = []
+    if found.get(ADD_EACH):
+        measured = f"{spread(ratios(found[ADD_EACH], found[CARLIB]))} at {rows:,}"
+        lines.append(["times as fast as the row-by-row ORM (one flush)", "at least 12", measured])
+    for size, here in results.items():
+        if here.get(ADBC):
+            measured = f"{spread(ratios(here[ADBC], here[CARLIB]))} at {size:,}"
+            lines.append(["times as fast as ADBC", "at least 1", measured])
+    last = max(size for size, here in results.items() if here[CARLIB])
+    if last > rows:
+        a_car = [statistics.median(results[size][CARLIB]) / size for size in (rows, last)]
+        measured = f"{a_car[1] / a_car[0]:.2f} ({1e6 * a_car[1]:.1f} µs, {1e6 * a_car[0]:.1f} µs)"
+        aim = f"time per car at {last:,}, by that at {rows:,}"
+        lines.append([aim, "at most 1.3", measured])
+    if lines:
+        yield markdown(["carlib.initial_load", "aim", "measured"], lines)
+    scaled = [f"{name}: {most:,}" for name, most in MOST_CARS.items() if most < last]
+    if scaled:
+        yield f'"About": scaled up from fewer cars ({"; ".join(scaled)}).'

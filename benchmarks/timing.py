@@ -4,32 +4,59 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from importlib.metadata import version
 
 import psutil
+from sqlalchemy import Engine, text
+
+PATIENCE = 30  # seconds that a way may take at one size before it is not run again
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to measure.
+
+    Attributes:
+        rows: The sizes, in rows.
+        rounds: How often each way runs at each size; a slow one less often, see `interleaved`.
+        only: Parts of the names of the ways to run; all where it is empty.
+    """
+
+    rows: list[int]
+    rounds: int
+    only: list[str]
+
+    def chosen(self, name: str) -> bool:
+        return not self.only or any(part.casefold() in name.casefold() for part in self.only)
 
 
 def interleaved(
-    ways: Mapping[str, Callable[[], float]], rounds: int, once: frozenset[str] = frozenset()
-) -> dict[str, list[float]]:
+    ways: Mapping[str, Callable[[], float]], rounds: int, always: frozenset[str] = frozenset()
+) -> Iterator[dict[str, list[float]]]:
     """Run each way once a round, so that a slow minute of the machine slows all of them.
 
     Args:
         ways: For each name a function that does the work once and returns its seconds.
         rounds: How often.
-        once: The ways that run in the first round only, since they take long.
+        always: The ways that run in every round; another one only until it took `PATIENCE`.
+
+    Yields:
+        After each run, all seconds so far: the same dictionary, growing.
     """
     seconds: dict[str, list[float]] = {name: [] for name in ways}
+    spent = dict.fromkeys(ways, 0.0)
     for number in range(rounds):
         for name, run in ways.items():
-            if number and name in once:
+            if spent[name] > PATIENCE and name not in always:
                 continue
+            start = time.perf_counter()
             seconds[name].append(run())
-            print(
-                f"  round {number + 1}/{rounds}  {name:<42} {seconds[name][-1]:9.2f} s", flush=True
-            )
-    return seconds
+            spent[name] += time.perf_counter() - start
+            shown = f"{name:<40} {seconds[name][-1]:9.2f} s"
+            print(f"  round {number + 1}/{rounds}  {shown}", flush=True)
+            yield seconds
 
 
 def stopwatch(work: Callable[[], object]) -> float:
@@ -40,16 +67,20 @@ def stopwatch(work: Callable[[], object]) -> float:
 
 
 def ratios(slow: list[float], fast: list[float]) -> list[float]:
-    """Divide run by run; a way that ran in the first round only is compared with that round."""
+    """Divide run by run; a way that ran in the first rounds only is compared with those."""
     return [one / other for one, other in zip(slow, fast, strict=False)]
 
 
-def spread(values: list[float], form: str = "{:.1f}") -> str:
-    """The median, and in brackets the least and the greatest where there are several."""
-    middle = form.format(statistics.median(values))
+def spread(values: list[float]) -> str:
+    """The median to two digits or more; in brackets the least and the greatest, if several."""
+    middle = _digits(statistics.median(values))
     if len(values) == 1:
         return middle
-    return f"{middle} ({form.format(min(values))} to {form.format(max(values))})"
+    return f"{middle} ({_digits(min(values))} to {_digits(max(values))})"
+
+
+def _digits(value: float) -> str:
+    return f"{value:.{0 if value >= 10 else 1 if value >= 1 else 2}f}"
 
 
 def markdown(header: list[str], rows: list[list[str]]) -> str:
@@ -58,11 +89,23 @@ def markdown(header: list[str], rows: list[list[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def machine(server_version: str) -> str:
-    """One line about what was measured on."""
+def checkpoint(engine: Engine) -> None:
+    """Write out what earlier runs left in memory, so that the next one does not pay for it."""
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("CHECKPOINT"))
+
+
+def machine(engine: Engine) -> str:
+    """One line about what was measured on, and how busy it was."""
+    with engine.connect() as connection:
+        server = connection.scalar(text("SHOW server_version"))
+        embedded = connection.scalar(text("SHOW cluster_name")) == "carlib-embedded"
     memory = psutil.virtual_memory().total / 2**30
-    packages = ", ".join(f"{name} {version(name)}" for name in ("SQLAlchemy", "pandas", "pyarrow"))
+    packages = ("SQLAlchemy", "psycopg2-binary", "pandas", "pyarrow", "adbc-driver-postgresql")
     return (
         f"{os.cpu_count()} cores, {memory:.0f} GiB, {platform.system()} {platform.machine()}, "
-        f"PostgreSQL {server_version}, Python {platform.python_version()}, {packages}"
+        f"PostgreSQL {server} ({'embedded' if embedded else 'not embedded'}), "
+        f"Python {platform.python_version()}, "
+        f"{', '.join(f'{name} {version(name)}' for name in packages)}; "
+        f"load average at the end {psutil.getloadavg()[2]:.1f} (15 minutes)"
     )
