@@ -17,8 +17,8 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session
 
 from carlib import CarBrand, CarInfo, CarModel, initial_load
-from carlib.keys import KeyMaker
-from carlib.rebuild import keys_built_afterwards
+from carlib.loading.keys import KeyMaker
+from carlib.loading.rebuild import keys_built_afterwards
 
 CAR_COLUMNS = ["model_id", "engine_size", "vin", "color", "price", "status"]
 

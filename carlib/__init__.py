@@ -5,9 +5,15 @@ Connecting and making tables
     `entity_relationship_diagram` draws the tables.
 Cars as DataFrames, one row a car
     `sample_cars` and `sample_delta` are the handful that the lessons talk about, `generate_cars`
-    makes any number, `read_cars` and `iter_cars` read a file of your own, whole or piece by piece.
-Loading and looking up
-    `initial_load` fills empty tables and returns a `LoadReport`, `get_car` finds one car.
+    and `generate_delta` make any number, `read_cars` and `iter_cars` read a file of your own.
+Loading and changing
+    `initial_load` fills empty tables, `delta_load` brings filled ones up to date; both return a
+    `LoadReport`. `update_car` and `delete_car` change a single car.
+Looking up, now and in the past
+    `get_car` finds one car, `car_history` tells its whole life, `cars_as_of` shows the fleet as it
+    stood at an instant, `price_changes` lists what became dearer or cheaper.
+Keeping the history small
+    `archive_history` moves old history into Parquet files and returns an `ArchiveReport`.
 
 Errors are named, all under `CarlibError`, in `carlib.errors`. Importing carlib does nothing else.
 """
@@ -16,45 +22,82 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # what editors and type checkers read
-    from carlib.cars import generate_cars, iter_cars, read_cars, sample_cars, sample_delta
+    from carlib.cars import (
+        generate_cars,
+        generate_delta,
+        iter_cars,
+        read_cars,
+        sample_cars,
+        sample_delta,
+    )
     from carlib.connection import connect
     from carlib.diagram import entity_relationship_diagram
     from carlib.errors import CarlibError
-    from carlib.load import initial_load
+    from carlib.history.archive import ArchiveReport, archive_history
+    from carlib.history.changes import delete_car, update_car
+    from carlib.history.queries import car_history, cars_as_of, price_changes
+    from carlib.history_models import CarInfoHistory, LoadLog
+    from carlib.loading.delta import delta_load
+    from carlib.loading.initial import initial_load
+    from carlib.loading.report import LoadReport
     from carlib.lookup import get_car
-    from carlib.models import Base, CarBrand, CarInfo, CarModel, create_tables
-    from carlib.report import LoadReport
+    from carlib.models import CarBrand, CarInfo, CarModel
+    from carlib.tables import Base, create_tables
 
 __all__ = [
+    "ArchiveReport",
     "Base",
     "CarBrand",
     "CarInfo",
+    "CarInfoHistory",
     "CarModel",
     "CarlibError",
+    "LoadLog",
     "LoadReport",
+    "archive_history",
+    "car_history",
+    "cars_as_of",
     "connect",
     "create_tables",
+    "delete_car",
+    "delta_load",
     "entity_relationship_diagram",
     "generate_cars",
+    "generate_delta",
     "get_car",
     "initial_load",
     "iter_cars",
+    "price_changes",
     "read_cars",
     "sample_cars",
     "sample_delta",
+    "update_car",
 ]
 
 # Where each name lives. It is imported when it is first asked for, so that `carlib doctor` can say
 # what is missing where, say, pandas is.
 _HOMES = {
-    "cars": ("generate_cars", "iter_cars", "read_cars", "sample_cars", "sample_delta"),
+    "cars": (
+        "generate_cars",
+        "generate_delta",
+        "iter_cars",
+        "read_cars",
+        "sample_cars",
+        "sample_delta",
+    ),
     "connection": ("connect",),
     "diagram": ("entity_relationship_diagram",),
     "errors": ("CarlibError",),
-    "load": ("initial_load",),
+    "history.archive": ("ArchiveReport", "archive_history"),
+    "history.changes": ("delete_car", "update_car"),
+    "history.queries": ("car_history", "cars_as_of", "price_changes"),
+    "history_models": ("CarInfoHistory", "LoadLog"),
+    "loading.delta": ("delta_load",),
+    "loading.initial": ("initial_load",),
+    "loading.report": ("LoadReport",),
     "lookup": ("get_car",),
-    "models": ("Base", "CarBrand", "CarInfo", "CarModel", "create_tables"),
-    "report": ("LoadReport",),
+    "models": ("CarBrand", "CarInfo", "CarModel"),
+    "tables": ("Base", "create_tables"),
 }
 
 

@@ -67,3 +67,39 @@ class BadArgument(CarlibError, ValueError):
 
 class UnreadableFile(CarlibError):
     """A file is missing, of an unknown kind, damaged, or not encoded as UTF-8."""
+
+
+class LateChange(CarlibError, ValueError):
+    """A change is dated at or before the car's last one; history can't be written backwards."""
+
+
+class BatchConflict(CarlibError, ValueError):
+    """A batch of that name was loaded before, with other content."""
+
+
+class SnapshotRefused(CarlibError, ValueError):
+    """A full snapshot would delete more cars than it may, or can't be trusted to be full."""
+
+
+class CarNotFound(CarlibError, LookupError):
+    """There is no car with that id: it never was, or it was deleted."""
+
+
+class VinTaken(CarlibError, ValueError):
+    """Another car has that VIN."""
+
+
+class ArchiveDamaged(CarlibError):
+    """An archived file is missing, or does not hold the bytes that were written."""
+
+
+class ArchiveMismatch(CarlibError):
+    """What was written to a file is not what the table holds; nothing was removed."""
+
+
+class NotFinal(UserWarning):
+    """The answer can still change: a load is under way, or the instant is yet to come."""
+
+
+class ArchiveNeeded(UserWarning):
+    """The answer may lack cars: history of that instant is in archived files only."""

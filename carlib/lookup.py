@@ -5,9 +5,26 @@ from uuid import UUID
 
 from sqlalchemy import Engine, select
 
-from carlib.columns import SURROGATE, tidy_text
 from carlib.errors import BadArgument
+from carlib.loading.columns import SURROGATE, tidy_text
 from carlib.models import CarBrand, CarInfo, CarModel
+
+# The cars with the names of their brands and models.
+CARS = (
+    select(
+        CarInfo.car_id,
+        CarBrand.name.label("brand"),
+        CarModel.name.label("model"),
+        CarInfo.vin,
+        CarInfo.engine_size,
+        CarInfo.color,
+        CarInfo.price,
+        CarInfo.status,
+        CarInfo.valid_from,
+    )
+    .join(CarInfo.model)
+    .join(CarModel.brand)
+)
 
 
 def get_car(
@@ -40,22 +57,7 @@ def get_car(
         condition = CarInfo.vin == vin
     else:
         condition = CarInfo.car_id == as_uuid(car_id)
-    query = (
-        select(
-            CarInfo.car_id,
-            CarBrand.name.label("brand"),
-            CarModel.name.label("model"),
-            CarInfo.vin,
-            CarInfo.engine_size,
-            CarInfo.color,
-            CarInfo.price,
-            CarInfo.status,
-            CarInfo.valid_from,
-        )
-        .join(CarInfo.model)
-        .join(CarModel.brand)
-        .where(condition)
-    )
+    query = CARS.where(condition)
     with engine.connect() as connection:
         row = connection.execute(query).mappings().one_or_none()
     return dict(row) if row else None

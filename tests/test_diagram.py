@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from sqlalchemy import (
     ARRAY,
     Column,
@@ -18,7 +19,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB, TSTZRANGE
 
 from carlib import create_tables, entity_relationship_diagram
-from carlib.models import Base
+from carlib.errors import BadArgument
+from carlib.tables import Base
 
 # Mermaid's grammar for erDiagram (erDiagram.jison): a relation, a box, and an attribute in it.
 RELATION = re.compile(r"    (\w+) \|\|--o\{ (\w+) : \w+")
@@ -101,3 +103,14 @@ def test_types_with_blanks_and_keys_of_several_columns():
 
 def test_without_tables_there_is_an_empty_diagram():
     assert entity_relationship_diagram(MetaData()) == "erDiagram"
+
+
+def test_some_of_the_tables_with_the_lines_between_them():
+    relations, boxes = parse(entity_relationship_diagram(Base.metadata, ["car_info", "car_model"]))
+    assert relations == [("car_model", "car_info")]
+    assert list(boxes) == ["car_model", "car_info"]
+
+
+def test_a_table_that_is_not_there_is_refused():
+    with pytest.raises(BadArgument, match=r"among car_brand, .*; found car_bran"):
+        entity_relationship_diagram(Base.metadata, ["car_info", "car_bran"])

@@ -22,7 +22,7 @@ from carlib.exercises import (
 from carlib.exercises.checking import check
 from carlib.exercises.notebook import OpenLesson
 from carlib.exercises.statements import statements, transaction_control
-from carlib.models import create_tables
+from carlib.tables import create_tables
 
 COUNT = Query(
     name="count",

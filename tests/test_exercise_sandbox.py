@@ -11,8 +11,8 @@ from sqlalchemy import create_engine, text
 from carlib.cars import sample_cars
 from carlib.exercises.failure import Failure
 from carlib.exercises.sandbox import MAX_ROWS, Sandbox
-from carlib.load import initial_load
-from carlib.models import create_tables
+from carlib.loading.initial import initial_load
+from carlib.tables import create_tables
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ from carlib.connection import connect
 from carlib.exercises import Change, Function, Kind, Query, Value, lessons
 from carlib.exercises.checking import check
 from carlib.exercises.notebook import exercises_of
-from carlib.load import initial_load
-from carlib.models import create_tables
+from carlib.loading.initial import initial_load
+from carlib.tables import create_tables
 
 LESSONS = {name: exercises_of(name) for name in lessons()}
 EXERCISES = {e.name: e for exercises in LESSONS.values() for e in exercises}
@@ -184,6 +184,99 @@ ALSO_RIGHT = {
             names = ["model_id", "vin", "price", "status"]
             with connection.begin_nested():
                 return connection.execute(insert(CarInfo).from_select(names, chosen)).rowcount
+        """
+    ],
+    "changed_cars": [
+        """
+        SELECT c.vin FROM car_info c WHERE EXISTS (
+            SELECT FROM delta d WHERE d.vin = c.vin
+            AND (d.price <> c.price OR d.color IS DISTINCT FROM c.color))
+        """,
+        """
+        SELECT vin FROM (SELECT vin, price, color FROM delta EXCEPT
+                         SELECT vin, price, color FROM car_info) x
+        INTERSECT SELECT vin FROM car_info
+        """,
+    ],
+    "new_vins": [
+        "SELECT vin FROM delta WHERE vin NOT IN (SELECT vin FROM car_info) GROUP BY vin",
+        """
+        SELECT DISTINCT d.vin FROM delta d LEFT JOIN car_info c USING (vin)
+        WHERE c.car_id IS NULL AND d.vin > ''
+        """,
+    ],
+    "guarded_upsert": [
+        """
+        MERGE INTO car_info c USING delta d ON c.vin = d.vin
+        WHEN MATCHED AND (c.price <> d.price OR c.color IS DISTINCT FROM d.color)
+            THEN UPDATE SET price = d.price, color = d.color
+        WHEN NOT MATCHED THEN INSERT (model_id, vin, color, price, status)
+            VALUES (d.model_id, d.vin, d.color, d.price, true)
+        """,
+        """
+        WITH updated AS (
+            UPDATE car_info c SET price = d.price, color = d.color FROM delta d
+            WHERE c.vin = d.vin AND (c.price, c.color) IS DISTINCT FROM (d.price, d.color))
+        INSERT INTO car_info (model_id, vin, color, price, status)
+        SELECT *, true FROM delta d WHERE vin NOT IN (SELECT vin FROM car_info)
+        """,
+    ],
+    "compare_frames": [
+        """
+        def changed(old, new):
+            def values(frame):
+                cells = frame.astype(object).where(frame.notna(), None)
+                return {row["vin"]: row for row in cells.to_dict("records")}
+
+            before, after = values(old), values(new)
+            return {vin for vin in before if vin in after and before[vin] != after[vin]}
+        """,
+        """
+        def changed(old, new):
+            both = sorted(set(old["vin"]) & set(new["vin"]))
+            old, new = (frame.set_index("vin").loc[both] for frame in (old, new))
+            return old.compare(new).index.tolist()
+        """,
+    ],
+    "price_history": [
+        """
+        SELECT price, lower(held), upper(held) FROM (
+            SELECT vin, price, tstzrange(valid_from, NULL) AS held FROM car_info
+            UNION SELECT vin, price, valid FROM car_info_history) v
+        WHERE vin = 'W-1' ORDER BY 2 DESC
+        """
+    ],
+    "fleet_as_of": [
+        """
+        WITH wartburg AS (
+            SELECT model_id FROM car_model JOIN car_brand b USING (brand_id)
+            WHERE b.name = 'Wartburg')
+        SELECT vin, price FROM car_info JOIN wartburg USING (model_id)
+        WHERE valid_from <= '1990-10-02 23:00Z'
+        UNION ALL
+        SELECT vin, price FROM car_info_history JOIN wartburg USING (model_id)
+        WHERE valid @> timestamptz '1990-10-02 23:00Z'
+        """
+    ],
+    "price_steps": [
+        """
+        SELECT vin, began, after - price FROM (
+            SELECT *, lead(valid_from) OVER w AS began, lead(price) OVER w AS after
+            FROM car_version WINDOW w AS (PARTITION BY vin ORDER BY valid_from)) x
+        WHERE price IS DISTINCT FROM after AND after IS NOT NULL
+        """
+    ],
+    "logged_change": [
+        """
+        WITH logged AS (
+            INSERT INTO car_info_history (car_id, model_id, engine_size, vin, color, price, status,
+                                          valid_from, "timestamp", operation)
+            SELECT car_id, model_id, engine_size, vin, color, price, status,
+                   valid_from, '1990-11-15 11:00Z', 'update'
+            FROM car_info WHERE vin = 'W-1'
+            RETURNING car_id, "timestamp")
+        UPDATE car_info c SET price = 1400, valid_from = "timestamp"
+        FROM logged WHERE logged.car_id = c.car_id
         """
     ],
 }

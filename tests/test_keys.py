@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from sqlalchemy import text
 
-from carlib.keys import KeyMaker
+from carlib.loading.keys import KeyMaker
 
 
 def keys(array):

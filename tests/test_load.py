@@ -94,7 +94,7 @@ def test_what_is_loaded_and_what_is_refused(tables, frame, known, chunk, data):
     outcome = oracle.judge_all(rows, known)
     cars = data.draw(pieces(frame))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("carlib.staging.CHUNK_ROWS", chunk)
+        patch.setattr("carlib.loading.staging.CHUNK_ROWS", chunk)
         report = initial_load(tables, cars, on_reject="report")
     assert report.received == len(frame)
     assert_loaded_as_judged(tables, report, outcome, known)
@@ -136,7 +136,7 @@ def test_a_path_is_loaded_as_its_frame_is(tables, tmp_path, monkeypatch, suffix)
     cars.loc[40:50, "brand"] = " " + cars["brand"].str.upper()
     path = tmp_path / f"cars{suffix}"
     cars.to_csv(path, index=False) if suffix == ".csv" else cars.to_parquet(path)
-    monkeypatch.setattr("carlib.staging.CHUNK_ROWS", 7)
+    monkeypatch.setattr("carlib.loading.staging.CHUNK_ROWS", 7)
     frame = read_cars(path)
     outcome = oracle.judge_all(oracle.rows_of(frame))
     loaded = []

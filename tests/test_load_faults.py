@@ -12,7 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from carlib import create_tables, generate_cars, initial_load
-from carlib.models import Base
+from carlib.tables import TABLES
 
 ROWS = 40
 
@@ -28,7 +28,7 @@ def tables(engine):
 @pytest.fixture
 def cars(monkeypatch):
     """Cars in two chunks, some given twice, so that each statement of a load has work to do."""
-    monkeypatch.setattr("carlib.staging.CHUNK_ROWS", ROWS // 2 + 5)
+    monkeypatch.setattr("carlib.loading.staging.CHUNK_ROWS", ROWS // 2 + 5)
     cars = generate_cars(ROWS)
     same, other = cars.iloc[:2], cars.iloc[2:4].assign(price=1.0)
     return pd.concat([cars, same, other, cars.iloc[4:5].assign(price=-1)], ignore_index=True)
@@ -141,7 +141,7 @@ def two_processes(database_url):
 
 
 def test_two_processes_that_create_tables_at_once_create_each_once(two_processes, make_engine):
-    names = [table.name for table in Base.metadata.sorted_tables]
+    names = [table.name for table in TABLES]
     for attempt in range(9):
         engine = make_engine()
         if attempt % 3 == 2:  # some are there, some are not

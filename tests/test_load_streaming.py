@@ -10,7 +10,8 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from carlib import create_tables, generate_cars, initial_load, staging
+from carlib import create_tables, generate_cars, initial_load
+from carlib.loading import staging
 
 MEMORY = """
 import os, resource, sys

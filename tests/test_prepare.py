@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from carlib.cars import sample_cars
 from carlib.errors import BadArgument, CarlibError, MissingColumn, UnknownColumn
-from carlib.prepare import REQUIRED, TARGETS, Spelling, prepare
+from carlib.loading.prepare import REQUIRED, TARGETS, Spelling, prepare
 
 KNOWN = [("TOYOTA", "COROLLA"), ("Citroe\u0308n", "2CV"), ("toyota", "corolla"), ("Fiat", None)]
 

@@ -10,7 +10,7 @@ import pytest
 
 from carlib import LoadReport, create_tables, generate_cars, initial_load, sample_cars
 from carlib.errors import RejectedRows
-from carlib.report import count_reasons
+from carlib.loading.report import count_reasons
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from carlib.columns import Cleaned, is_missing, is_number, without_faults
+from carlib.loading.columns import Cleaned, is_missing, is_number, without_faults
 
 # Our own: what a notebook sets for its decimals must not change how prices are rounded.
 ROUNDING = Context(prec=50, rounding=ROUND_HALF_UP)

@@ -18,9 +18,9 @@ from sqlalchemy.engine import Connection
 from tqdm.auto import tqdm
 
 from carlib.cars import iter_cars
-from carlib.keys import KeyMaker
+from carlib.loading.keys import KeyMaker
+from carlib.loading.prepare import REQUIRED, TARGETS, Spelling, check_columns, prepare
 from carlib.models import CarBrand, CarModel
-from carlib.prepare import REQUIRED, TARGETS, Spelling, check_columns, prepare
 
 CHUNK_ROWS = 100_000
 REPEATED = "vin given more than once with different values"
@@ -69,7 +69,7 @@ def fill_staging(
         text(f"CREATE TEMPORARY TABLE staging (row bigint, car_id uuid, {columns}) ON COMMIT DROP")
     )
     frames, total = frames_of(cars)
-    spelling, keys = Spelling(_known_names(connection)), KeyMaker()
+    spelling, keys = Spelling(known_names(connection)), KeyMaker()
     received, rejected, came = 0, [], {}
     with tqdm(total=total, unit=" cars", unit_scale=True, delay=2, leave=False) as bar:
         for frame in frames:
@@ -142,7 +142,7 @@ def join_rejected(
     return pd.concat(filled).sort_index().reindex(columns=columns)
 
 
-def _known_names(connection: Connection) -> list[tuple[str, str | None]]:
+def known_names(connection: Connection) -> list[tuple[str, str | None]]:
     """The brands and models that the tables hold already, the oldest first."""
     brand, model = CarBrand.__table__, CarModel.__table__
     query = (

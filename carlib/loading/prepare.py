@@ -15,9 +15,9 @@ import pandas as pd
 import pyarrow as pa
 from sqlalchemy import Column
 
-from carlib.columns import Cleaned, Faults, clean_flag, clean_text
-from carlib.decimals import clean_number
 from carlib.errors import BadArgument, MissingColumn, UnknownColumn
+from carlib.loading.columns import Cleaned, Faults, clean_flag, clean_text
+from carlib.loading.decimals import clean_number
 from carlib.models import CarBrand, CarInfo, CarModel
 
 # The columns of a cars frame, each with the table column that it ends in.

@@ -8,11 +8,13 @@ import pandas as pd
 from sqlalchemy import Engine, text
 from sqlalchemy.engine import Connection
 
-from carlib.errors import BadArgument, CarlibError, RejectedRows, TablesMissing, TablesNotEmpty
-from carlib.models import Base, read_committed
-from carlib.rebuild import keys_built_afterwards
-from carlib.report import LoadReport, describe_rejected
-from carlib.staging import Cars, fill_staging, join_rejected, refuse_repeated
+from carlib.errors import BadArgument, CarlibError, RejectedRows, TablesNotEmpty
+from carlib.instants import announce, lock_for_load, read_clock, require_instant
+from carlib.loading.log import log_load
+from carlib.loading.rebuild import keys_built_afterwards
+from carlib.loading.report import LoadReport, describe_rejected
+from carlib.loading.staging import Cars, fill_staging, join_rejected, refuse_repeated
+from carlib.tables import read_committed, require_tables
 
 OnReject = Literal["raise", "report"]
 
@@ -51,14 +53,17 @@ def initial_load(
         RejectedRows: Rows were refused and `on_reject` is ``"raise"``.
         CarlibError: A trigger or the like on the tables swallowed some of the cars.
     """
-    check_arguments(loaded_at, on_reject)
+    check_on_reject(on_reject)
+    if loaded_at is not None:
+        loaded_at = require_instant("loaded_at", loaded_at)
     start = perf_counter()
     with read_committed(engine) as connection:
+        announce(connection, loaded_at)
         lock_for_load(connection)
         require_tables(connection)
         require_no_cars(connection)
-        now = text("SELECT coalesce(CAST(:given AS timestamptz), clock_timestamp())")
-        loaded_at = connection.scalar(now, {"given": loaded_at})
+        started_at = read_clock(connection)
+        loaded_at = loaded_at or started_at
         received, refused = fill_staging(connection, cars)
         repetitions, repeated = refuse_repeated(connection)
         rejected = join_rejected([refused, repeated])
@@ -68,45 +73,24 @@ def initial_load(
         with keys_built_afterwards(connection):
             expected = received - len(rejected) - repetitions
             inserted = _insert_cars(connection, loaded_at, expected)
-    return LoadReport(
-        received=received,
-        inserted=inserted,
-        updated=0,
-        deleted=0,
-        unchanged=repetitions,
-        rejected=rejected,
-        seconds=perf_counter() - start,
-        loaded_at=loaded_at,
-    )
+        report = LoadReport(
+            received=received,
+            inserted=inserted,
+            updated=0,
+            deleted=0,
+            unchanged=repetitions,
+            rejected=rejected,
+            seconds=perf_counter() - start,
+            loaded_at=loaded_at,
+        )
+        log_load(connection, "initial", report, started_at)
+    return report
 
 
-def check_arguments(loaded_at: datetime | None, on_reject: str) -> None:
-    """Raise BadArgument unless the time has a zone and `on_reject` is a known word."""
+def check_on_reject(on_reject: str) -> None:
+    """Raise BadArgument unless `on_reject` is a known word."""
     if on_reject not in ("raise", "report"):
         raise BadArgument(f"Expected on_reject to be 'raise' or 'report', found {on_reject!r}.")
-    if loaded_at is not None and (not isinstance(loaded_at, datetime) or loaded_at.tzinfo is None):
-        raise BadArgument(
-            f"Expected loaded_at to be a datetime with a time zone, found {loaded_at!r}. Without a "
-            "zone the instant would be a guess: write datetime(2024, 11, 10, 10, tzinfo=UTC)."
-        )
-
-
-def lock_for_load(connection: Connection) -> None:
-    """Wait until no other load is under way in this schema, and keep others waiting."""
-    connection.execute(
-        text("SELECT pg_advisory_xact_lock(hashtext('carlib.load'), hashtext(current_schema()))")
-    )
-
-
-def require_tables(connection: Connection) -> None:
-    """Raise TablesMissing unless every table of the workbook is there."""
-    names = [table.name for table in Base.metadata.sorted_tables]
-    missing = [n for n in names if not connection.scalar(text("SELECT to_regclass(:n)"), {"n": n})]
-    if missing:
-        raise TablesMissing(
-            f"Expected the tables {', '.join(names)}, but {', '.join(missing)} "
-            "is not there. Make them first: create_tables(engine)."
-        )
 
 
 def require_no_cars(connection: Connection) -> None:

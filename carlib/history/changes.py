@@ -1,0 +1,163 @@
+"""Changing or deleting one car, with what it was before going to the history.
+
+One change and one load are the same thing to the history: both take the load's lock before they
+read the clock, so all that ever happens to the cars of a schema forms one order.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, TypeVar
+from uuid import UUID
+
+from sqlalchemy import Engine, text
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from carlib.errors import CarNotFound, LateChange, VinTaken
+from carlib.history.change_sql import change_statement, differs
+from carlib.history.change_values import check_names, clean_values
+from carlib.instants import announce, lock_for_load, read_clock, require_instant
+from carlib.lookup import CARS, as_uuid
+from carlib.models import CarInfo
+from carlib.tables import read_committed, require_tables
+
+PASSING = {"40P01", "40001"}  # a deadlock or a serialization failure: the next attempt may succeed
+ATTEMPTS = 4
+
+Result = TypeVar("Result")
+
+
+def update_car(
+    engine: Engine,
+    car_id: UUID | str,
+    changes: Mapping[str, Any],
+    *,
+    changed_at: datetime | None = None,
+) -> dict[str, Any]:
+    """Change values of one car, and log what they were, in one transaction.
+
+    Values are cleaned as those of a frame are. Where all of them are what the car has already,
+    nothing is written.
+
+    Args:
+        engine: From `connect`, with the tables made by `create_tables`.
+        car_id: The key of the car, as a UUID or as its text.
+        changes: New values by name: engine_size (litres, or None), vin, color (or None), price,
+            status, and brand with model, which move the car to another model, made if missing.
+        changed_at: The instant of the change, with a time zone; None means now.
+
+    Returns:
+        The car as it is now, as `get_car` gives it.
+
+    Raises:
+        BadArgument: An argument is not of the expected kind, or `changed_at` has no time zone.
+        TablesMissing: The tables are not there; `create_tables` makes them.
+        UnknownColumn, MissingColumn: A name is no value of a car, or brand comes without model.
+        RejectedRows: A value can't be a car's; `.rejected` holds it with the reason.
+        CarNotFound: There is no such car.
+        VinTaken: Another car has the new VIN, or had it at `changed_at` or later.
+        LateChange: The car changed at or after `changed_at`. Nothing is written.
+    """
+    key = as_uuid(car_id)
+    check_names(changes)
+
+    def change(connection: Connection, instant: datetime) -> dict[str, Any]:
+        _change(connection, key, instant, clean_values(connection, changes))
+        return dict(connection.execute(CARS.where(CarInfo.car_id == key)).mappings().one())
+
+    return _in_order(engine, "changed_at", changed_at, change)
+
+
+def delete_car(engine: Engine, car_id: UUID | str, *, deleted_at: datetime | None = None) -> None:
+    """Delete one car, and log what it was, in one transaction.
+
+    Args:
+        engine: From `connect`, with the tables made by `create_tables`.
+        car_id: The key of the car, as a UUID or as its text.
+        deleted_at: The instant since which the car is no more, with a time zone; None means now.
+
+    Raises:
+        BadArgument, TablesMissing, CarNotFound, LateChange: As for `update_car`.
+    """
+    key = as_uuid(car_id)
+
+    def change(connection: Connection, instant: datetime) -> None:
+        _change(connection, key, instant, None)
+
+    _in_order(engine, "deleted_at", deleted_at, change)
+
+
+def _in_order(
+    engine: Engine,
+    name: str,
+    instant: datetime | None,
+    change: Callable[[Connection, datetime], Result],
+) -> Result:
+    """Make a change in a transaction of its own, after all loads and changes before it."""
+    if instant is not None:
+        instant = require_instant(name, instant)
+    attempts = ATTEMPTS
+    while True:
+        attempts -= 1
+        try:
+            with read_committed(engine) as connection:
+                announce(connection, instant)
+                lock_for_load(connection)
+                require_tables(connection)
+                return change(connection, instant or read_clock(connection))
+        except DBAPIError as error:
+            if getattr(error.orig, "pgcode", None) not in PASSING or not attempts:
+                raise
+
+
+def _change(
+    connection: Connection, key: UUID, instant: datetime, values: Mapping[str, Any] | None
+) -> None:
+    """Run the statement; where it did nothing, find out why."""
+    parameters = {**(values or {}), "car_id": key, "instant": instant}
+    if values and "vin" in values:
+        _require_free(connection, parameters)
+    other = "true" if values is None else differs(values)
+    state = f"SELECT c.valid_from, {other} AS differs FROM car_info c WHERE c.car_id = :car_id"
+    while not _done(connection, change_statement(values), parameters):
+        car = connection.execute(text(state), parameters).one_or_none()
+        if car is None:
+            raise CarNotFound(
+                f"Expected a car with the id {key}, found none. It was never there, or it was "
+                "deleted: car_history(engine, car_id) tells. Look an id up with "
+                "get_car(engine, vin=...)['car_id']."
+            )
+        if not car.differs:
+            return
+        if car.valid_from >= instant:
+            raise LateChange(
+                f"Expected a change after {car.valid_from.isoformat(' ')}, since when the car's "
+                f"values hold; found {instant.isoformat(' ')}. History can't be written "
+                "backwards: give a later instant."
+            )
+
+
+def _done(connection: Connection, statement: str, parameters: Mapping[str, Any]) -> bool:
+    try:
+        return connection.execute(text(statement), parameters).rowcount == 1
+    except IntegrityError as error:
+        if error.orig.diag.constraint_name == "uq_car_info_vin":
+            raise _taken(parameters["vin"]) from error
+        raise
+
+
+def _require_free(connection: Connection, parameters: Mapping[str, Any]) -> None:
+    """Raise VinTaken if another car had the VIN at the instant or later, and gave it up since."""
+    query = text(
+        "SELECT EXISTS (SELECT FROM car_info_history WHERE vin = :vin AND car_id <> :car_id"
+        ' AND "timestamp" > :instant)'
+    )
+    if connection.scalar(query, parameters):
+        raise _taken(parameters["vin"])
+
+
+def _taken(vin: str) -> VinTaken:
+    return VinTaken(
+        f"Expected a VIN that no other car has at that instant or later, but {vin!r} is another "
+        f"car's. Look at it with get_car(engine, vin={vin!r}), and change or delete that one first."
+    )

@@ -1,0 +1,227 @@
+"""Reading the history: the life of one car, the fleet as of an instant, the changes of prices.
+
+A version of a car holds from `valid_from` until just before `valid_to`. Past versions are in
+``car_info_history``, the present one in ``car_info``; each question is one statement over both, so
+nothing falls between them. Rows that `archive_history` moved to files are read from there.
+
+In these frames `engine_size` and `price` are float64, which holds every ``numeric(12, 2)`` to the
+cent; instants are ``datetime64[us, UTC]``.
+"""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from os import PathLike
+from pathlib import Path
+from uuid import UUID
+
+import pandas as pd
+import psycopg2.errors
+import pyarrow as pa
+import pyarrow.compute as pc
+from sqlalchemy import Engine
+from sqlalchemy.engine import Connection, Row
+
+from carlib.errors import ArchiveNeeded, BadArgument, NotFinal
+from carlib.history.archive_files import listed_files, read_archived
+from carlib.history.copy_out import fetch
+from carlib.history.query_sql import (
+    CHANGES,
+    FLEET,
+    FLEET_QUERY,
+    INSTANT,
+    LIFE,
+    LIFE_QUERY,
+    NAMES_QUERY,
+    PRICES_QUERY,
+    VERSION,
+    schema,
+)
+from carlib.instants import final_before, require_instant
+from carlib.lookup import as_uuid
+from carlib.tables import require_tables
+
+
+def car_history(
+    engine: Engine, car_id: UUID | str, directory: str | PathLike[str] | None = None
+) -> pd.DataFrame:
+    """Return the whole life of one car, every version that it had.
+
+    Args:
+        engine: From `connect`.
+        car_id: The key of the car, as a UUID or as its text.
+        directory: Where `archive_history` wrote; None to look at the tables alone.
+
+    Returns:
+        One row a version, the oldest first: brand, model, vin, engine_size (litres), color, price,
+        status, valid_from, valid_to, operation. The operation says what ended the version,
+        ``"update"`` or ``"delete"``; for the present one it is None and valid_to is NaT. Where a
+        deleted car came back, valid_from comes after the valid_to before it. No rows if there
+        never was such a car. Brand and model are missing where the model itself was deleted.
+
+        ``attrs["complete"]`` is False if history is archived and no directory was given.
+
+    Raises:
+        BadArgument: `car_id` is no UUID.
+        TablesMissing: The tables are not there; `create_tables` makes them.
+        ArchiveDamaged: An archived file is missing, or is not as it was written.
+    """
+    key = str(as_uuid(car_id))
+    with _snapshot(engine) as connection:
+        files = listed_files(connection)
+        versions = fetch(connection, LIFE_QUERY, {"car_id": key}, VERSION)
+        if directory is not None:
+            versions = _with_archived(
+                connection, versions, directory, files, pc.field("car_id") == key
+            )
+    frame = _frame(versions.sort_by("valid_from"), LIFE)
+    operation = frame["operation"].astype(object)
+    frame["operation"] = operation.where(operation.notna(), None)
+    frame.attrs["complete"] = directory is not None or not files
+    return frame
+
+
+def cars_as_of(
+    engine: Engine, when: datetime, directory: str | PathLike[str] | None = None
+) -> pd.DataFrame:
+    """Return the fleet as it stood at an instant, cars included that were deleted since.
+
+    Args:
+        engine: From `connect`.
+        when: The instant, with a time zone.
+        directory: Where `archive_history` wrote; None to look at the tables alone.
+
+    Returns:
+        One row a car, ordered by VIN (by code points): car_id, brand, model, vin, engine_size
+        (litres), color, price, status, valid_from, valid_to (NaT: since then nothing changed).
+
+        ``attrs["final"]`` is False if a load that is under way, or one yet to come, could still
+        change the answer. ``attrs["complete"]`` is False if an archived file has history of this
+        instant and no directory was given.
+
+    Warns:
+        NotFinal: The answer is not final.
+        ArchiveNeeded: The answer is not complete.
+
+    Raises:
+        BadArgument: `when` has no time zone.
+        TablesMissing: The tables are not there; `create_tables` makes them.
+        ArchiveDamaged: An archived file is missing, or is not as it was written.
+    """
+    when = require_instant("when", when)
+    with engine.connect() as connection:
+        final = when < final_before(connection)
+    with _snapshot(engine) as connection:
+        files = [
+            row
+            for row in listed_files(connection)
+            if row.first_valid_from <= when < row.last_timestamp
+        ]
+        versions = fetch(connection, FLEET_QUERY, {"when": when}, VERSION)
+        if directory is not None:
+            then = pa.scalar(when, INSTANT)
+            stood = (pc.field("valid_from") <= then) & (pc.field("timestamp") > then)
+            versions = _with_archived(connection, versions, directory, files, stood)
+    frame = _frame(versions.sort_by([("vin", "ascending"), ("car_id", "ascending")]), FLEET)
+    frame.attrs |= {"final": final, "complete": directory is not None or not files}
+    if not final:
+        warnings.warn(
+            f"The fleet as of {when.isoformat(' ')} can still change: a load is under way that may "
+            "write this instant, or it is yet to come. Ask again later.",
+            NotFinal,
+            stacklevel=2,
+        )
+    if not frame.attrs["complete"]:
+        warnings.warn(
+            f"The fleet as of {when.isoformat(' ')} may lack cars: history of that instant was "
+            "archived. Pass the directory that archive_history wrote.",
+            ArchiveNeeded,
+            stacklevel=2,
+        )
+    return frame
+
+
+def price_changes(
+    engine: Engine, since: datetime | None = None, until: datetime | None = None
+) -> pd.DataFrame:
+    """Return the changes of prices in a period, as far as they are in the tables.
+
+    A deletion is no change of price, and neither is a return at another price.
+
+    Args:
+        engine: From `connect`.
+        since: The first instant of the period, with a time zone; None for all that came before.
+        until: The instant just after it; None for all that came later.
+
+    Returns:
+        One row a change, ordered by changed_at and vin: car_id, vin, brand, model (the three as
+        they were before it), changed_at, old_price, new_price, difference (new less old) and
+        percent (of the old price; NaN where that is 0).
+
+    Raises:
+        BadArgument: `since` or `until` has no time zone, or `since` comes after `until`.
+        TablesMissing: The tables are not there; `create_tables` makes them.
+    """
+    period = {
+        name: None if instant is None else require_instant(name, instant)
+        for name, instant in {"since": since, "until": until}.items()
+    }
+    if None not in period.values() and period["since"] > period["until"]:
+        raise BadArgument(f"Expected since to come before until, found {since!r} and {until!r}.")
+    with _snapshot(engine) as connection:
+        changes = fetch(connection, PRICES_QUERY, period, schema(CHANGES))
+    order = [(name, "ascending") for name in ("changed_at", "vin", "car_id")]
+    frame = _frame(changes.sort_by(order), CHANGES)
+    frame["percent"] = 100 * frame["difference"] / frame["old_price"].where(frame["old_price"] > 0)
+    return frame
+
+
+@contextmanager
+def _snapshot(engine: Engine) -> Iterator[Connection]:
+    """A transaction in which every statement sees the same moment."""
+    connection = engine.connect().execution_options(isolation_level="REPEATABLE READ")
+    try:
+        with connection, connection.begin():
+            yield connection
+    except psycopg2.errors.UndefinedTable:
+        with engine.connect() as another:
+            require_tables(another)
+        raise
+
+
+def _with_archived(
+    connection: Connection,
+    versions: pa.Table,
+    directory: str | PathLike[str],
+    files: list[Row],
+    condition: pc.Expression,
+) -> pa.Table:
+    """Add the versions in archived files, with the names that the tables have for their models.
+
+    A version is there once, even where somebody put archived rows back into the table: no car has
+    two versions that begin at one instant.
+    """
+    rows = read_archived(Path(directory), [row.file for row in files], condition)
+    for name in ("engine_size", "price"):
+        # By way of text: Arrow's own cast from decimal to float is off in the last bit at times.
+        exact = rows[name].cast(pa.string()).cast(pa.float64())
+        rows = rows.set_column(rows.column_names.index(name), name, exact)
+    names = fetch(
+        connection,
+        NAMES_QUERY,
+        {"model_ids": rows["model_id"].unique().to_pylist()},
+        schema(["model_id", "brand", "model"]),
+    )
+    rows = rows.rename_columns({"timestamp": "valid_to"}).join(names, "model_id")
+    both = pa.concat_tables([versions, rows.select(VERSION.names).cast(VERSION)])
+    both = both.append_column("row", pa.array(range(len(both)), pa.int64()))
+    first = both.group_by(["car_id", "valid_from"]).aggregate([("row", "min")])["row_min"]
+    return both.take(first).drop_columns(["row"])
+
+
+def _frame(rows: pa.Table, columns: list[str]) -> pd.DataFrame:
+    frame = rows.select(columns).to_pandas()
+    if "car_id" in columns:  # as get_car gives it
+        frame["car_id"] = pd.Series([UUID(key) for key in rows["car_id"].to_pylist()], dtype=object)
+    return frame

@@ -1,0 +1,108 @@
+"""Instants and their order: the lock that puts changes in a row, and when answers are final.
+
+Whoever changes cars first announces the earliest instant that will be written, then waits for the
+lock, and only then reads the clock: so what committed later is never dated earlier.
+
+A load that is under way has read its instant but is not visible yet: until it commits, what was
+true at that instant or later can still change. So every load announces the earliest instant that
+it may write before it asks for its lock, and `final_before` looks at what is announced.
+"""
+
+from datetime import UTC, datetime
+
+import pandas as pd
+from sqlalchemy import text
+from sqlalchemy.engine import Connection
+
+from carlib.errors import BadArgument
+
+ANNOUNCED = "carlib load "  # the application name of a load's connection begins like this
+
+
+def require_instant(name: str, value: object) -> datetime:
+    """Return an instant in UTC, cut to PostgreSQL's microseconds.
+
+    Raises:
+        BadArgument: It is no datetime, has no time zone, or lies outside of the years 1 to 9999.
+    """
+    if not isinstance(value, datetime) or value is pd.NaT or value.utcoffset() is None:
+        raise BadArgument(
+            f"Expected {name} to be a datetime with a time zone, found {value!r}. Without a zone "
+            "the instant would be a guess: write datetime(2024, 11, 10, 10, tzinfo=UTC)."
+        )
+    if isinstance(value, pd.Timestamp):
+        value = value.to_pydatetime(warn=False)
+    try:
+        return value.astimezone(UTC)
+    except OverflowError as error:
+        raise BadArgument(
+            f"Expected {name} to be in the years 1 to 9999 of UTC, found {value!r}."
+        ) from error
+
+
+def announce(connection: Connection, instant: datetime | None) -> None:
+    """Let others see the earliest instant that this transaction may write.
+
+    The application name carries it: everyone may read it in `pg_stat_activity`, it appears before
+    the transaction commits, and it goes back to what it was at the transaction's end.
+
+    Args:
+        connection: Of a load, before it asks for its lock.
+        instant: What the load was told; None if it will read the clock under its lock.
+    """
+    connection.execute(
+        text(
+            "SELECT set_config('application_name', :announced || to_char("
+            " coalesce(CAST(:instant AS timestamptz), clock_timestamp()) AT TIME ZONE 'UTC',"
+            " 'YYYY-MM-DD\"T\"HH24:MI:SS.US'), true)"
+        ),
+        {"announced": ANNOUNCED, "instant": instant},
+    )
+
+
+def lock_for_load(connection: Connection) -> None:
+    """Wait until no other load or change is under way in this schema, and keep others waiting."""
+    connection.execute(
+        text("SELECT pg_advisory_xact_lock(hashtext('carlib.load'), hashtext(current_schema()))")
+    )
+
+
+def read_clock(connection: Connection) -> datetime:
+    """Return the server's time; `now()` would be the transaction's start, before the lock."""
+    return connection.scalar(text("SELECT clock_timestamp()"))
+
+
+def final_before(connection: Connection) -> datetime:
+    """Return the instant before which no open load and no later one without a date can write.
+
+    Only that: a load that begins later may still be told an earlier instant.
+
+    What is asked next has to be asked in another transaction: this one's snapshot may be older
+    than the commit of a load which it no longer finds.
+    """
+    # now() is the transaction's start: read before anybody could get the lock unseen.
+    query = text(
+        "SELECT now() AS began, a.application_name, a.xact_start"
+        " FROM (SELECT) AS one LEFT JOIN (pg_locks l JOIN pg_stat_activity a USING (pid))"
+        " ON l.locktype = 'advisory' AND l.objsubid = 2"
+        " AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        " AND l.classid = CAST(hashtext('carlib.load') AS oid)"
+        " AND l.objid = CAST(hashtext(current_schema()) AS oid) AND l.pid <> pg_backend_pid()"
+    )
+    rows = connection.execute(query).all()
+    loads = [row for row in rows if row.application_name is not None]
+    return min([rows[0].began, *(_earliest(row.application_name, row.xact_start) for row in loads)])
+
+
+def _earliest(announced: str, xact_start: datetime | None) -> datetime:
+    """The earliest instant that a load may write.
+
+    Someone who takes the lock and announces nothing is taken to write no instant before the
+    transaction's start; where that is hidden from us too, nothing is known.
+    """
+    if announced.startswith(ANNOUNCED):
+        try:
+            return datetime.fromisoformat(announced.removeprefix(ANNOUNCED)).replace(tzinfo=UTC)
+        except ValueError:
+            pass
+    return xact_start or datetime.min.replace(tzinfo=UTC)

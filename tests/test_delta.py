@@ -1,0 +1,556 @@
+"""A delta load: what it inserts, updates, leaves alone, deletes, refuses and remembers."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import numpy as np
+import pandas as pd
+import pytest
+from snapshots import run, snapshot, stored_cars, stored_names
+from sqlalchemy import text
+
+from carlib import create_tables, get_car, initial_load, sample_cars, sample_delta
+from carlib.errors import (
+    BadArgument,
+    BatchConflict,
+    LateChange,
+    MissingColumn,
+    RejectedRows,
+    SnapshotRefused,
+    TablesMissing,
+    UnknownColumn,
+)
+from carlib.history.changes import delete_car, update_car
+from carlib.history.queries import car_history, cars_as_of
+from carlib.loading.delta import delta_load
+from carlib.loading.delta_checks import LATE
+from carlib.loading.staging import REPEATED
+
+FIRST = datetime(2024, 11, 1, tzinfo=UTC)
+SECOND = datetime(2024, 11, 10, 10, tzinfo=UTC)
+THIRD = datetime(2024, 11, 12, 15, 30, tzinfo=UTC)
+FOURTH = datetime(2024, 11, 14, 9, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+COLUMNS = ["brand", "model", "vin", "engine_size", "color", "price", "status"]
+
+
+@pytest.fixture
+def cars(engine):
+    """The three cars of the requirements: ABC123 and DEF456, and GHI789 of the first delta."""
+    create_tables(engine)
+    initial_load(engine, sample_cars(), loaded_at=FIRST)
+    delta_load(engine, sample_delta(), loaded_at=FIRST)
+    return engine
+
+
+def frame(*rows, columns=COLUMNS):
+    return pd.DataFrame(list(rows), columns=columns)
+
+
+def prices(**by_vin):
+    return pd.DataFrame({"vin": list(by_vin), "price": list(by_vin.values())})
+
+
+def current():
+    return pd.concat([sample_cars(), sample_delta()], ignore_index=True)
+
+
+def counts(report):
+    assert report.received == (
+        report.inserted + report.updated + report.unchanged + len(report.rejected)
+    )
+    return (
+        report.inserted,
+        report.updated,
+        report.unchanged,
+        report.deleted,
+        len(report.rejected),
+    )
+
+
+def query(engine, sql):
+    with engine.connect() as connection:
+        return [tuple(row) for row in connection.execute(text(sql))]
+
+
+def versions(engine):
+    """Where each row of the cars is stored, and which transaction wrote it."""
+    return dict(query(engine, "SELECT vin, ctid::text || xmin::text FROM car_info"))
+
+
+def history(engine):
+    return query(
+        engine,
+        'SELECT vin, price, valid_from, "timestamp", operation FROM car_info_history'
+        ' ORDER BY vin, "timestamp"',
+    )
+
+
+def price_of(engine, vin):
+    return get_car(engine, vin=vin)["price"]
+
+
+# New, changed, unchanged
+
+
+def test_the_delta_of_the_requirements(cars):
+    assert stored_cars(cars) == [
+        {"brand": b, "model": m, "vin": v, "engine_size": Decimal(e), "color": c, "price": p,
+         "status": s}
+        for b, m, v, e, c, p, s in [
+            ("Toyota", "Corolla", "ABC123", "2.00", "Red", 15000, True),
+            ("Honda", "Civic", "DEF456", "1.50", "Blue", 13000, False),
+            ("Toyota", "Corolla", "GHI789", "2.20", "Black", 16000, True),
+        ]
+    ]  # fmt: skip
+    assert history(cars) == []
+
+
+def test_new_changed_and_unchanged_cars_in_one_delta(cars):
+    before = versions(cars)
+    delta = frame(
+        ("Toyota", "Corolla", "ABC123", 2.0, "Red", 14500, True),  # cheaper
+        ("Honda", "Civic", "DEF456", 1.5, "Blue", 13000, False),
+        ("Honda", "Civic", "NEW1", None, None, 20000, True),
+    )
+    report = delta_load(cars, delta, loaded_at=SECOND)
+    assert counts(report) == (1, 1, 1, 0, 0)
+    assert report.loaded_at == SECOND
+    after = versions(cars)
+    assert {vin for vin in after if before.get(vin) != after[vin]} == {"ABC123", "NEW1"}
+    assert price_of(cars, "ABC123") == 14500
+    assert get_car(cars, vin="ABC123")["valid_from"] == SECOND
+    assert get_car(cars, vin="DEF456")["valid_from"] == FIRST
+    assert history(cars) == [("ABC123", 15000, FIRST, SECOND, "update")]
+
+
+def written(engine):
+    """How many rows of car_info were ever inserted, updated and deleted."""
+    query(engine, "SELECT pg_stat_force_next_flush()")
+    return query(
+        engine,
+        "SELECT n_tup_ins, n_tup_upd, n_tup_del FROM pg_stat_user_tables"
+        " WHERE relid = 'car_info'::regclass",
+    )
+
+
+def test_unchanged_cars_are_not_touched(cars):
+    before = versions(cars)
+    assert written(cars) == [(3, 0, 0)]
+    assert counts(delta_load(cars, current())) == (0, 0, 3, 0, 0)
+    assert versions(cars) == before
+    assert written(cars) == [(3, 0, 0)]
+    assert history(cars) == []
+    delta_load(cars, prices(ABC123=1, DEF456=13000))
+    assert written(cars) == [(3, 1, 0)]
+
+
+def test_back_and_forth_gives_two_history_rows(cars):
+    for at, price in ((SECOND, 14000), (THIRD, 15000)):
+        delta_load(cars, prices(ABC123=price), loaded_at=at)
+    assert history(cars) == [
+        ("ABC123", 15000, FIRST, SECOND, "update"),
+        ("ABC123", 14000, SECOND, THIRD, "update"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "price", [15000.0, 15000.001, np.float32(15000), Decimal("15000.000"), 15000]
+)
+def test_equal_numbers_are_equal_however_they_are_written(cars, price):
+    assert counts(delta_load(cars, prices(ABC123=price))) == (0, 0, 1, 0, 0)
+
+
+def test_minus_zero_is_zero_and_missing_is_missing(cars):
+    run(cars, "UPDATE car_info SET price = 0, color = NULL, engine_size = NULL")
+    for color, size in ((None, np.nan), (pd.NA, None), (" ", pd.NA)):
+        delta = current().assign(price=-0.0, color=color, engine_size=size)
+        assert counts(delta_load(cars, delta)) == (0, 0, 3, 0, 0)
+
+
+def test_from_and_to_missing_are_changes(cars):
+    columns = ["vin", "color", "engine_size"]
+    assert counts(delta_load(cars, frame(("ABC123", None, np.nan), columns=columns)))[1] == 1
+    car = get_car(cars, vin="ABC123")
+    assert (car["color"], car["engine_size"]) == (None, None)
+    assert counts(delta_load(cars, frame(("ABC123", "Red", 2.0), columns=columns)))[1] == 1
+    sizes = query(cars, "SELECT color, engine_size FROM car_info_history ORDER BY valid_from")
+    assert sizes == [("Red", Decimal("2.00")), (None, None)]
+
+
+def test_exact_repetitions_are_unchanged_and_contradictions_rejected(cars):
+    delta = prices(ABC123=1, DEF456=2)
+    delta = pd.concat([delta, delta.iloc[:1], delta.iloc[1:].assign(price=3)], ignore_index=True)
+    report = delta_load(cars, delta, on_reject="report")
+    assert counts(report) == (0, 1, 1, 0, 2)
+    assert set(report.rejected["reason"]) == {REPEATED}
+    assert price_of(cars, "DEF456") == 13000
+
+
+# Some columns only, brands and models
+
+
+def test_a_frame_of_some_columns_leaves_the_others(cars):
+    before = stored_cars(cars)
+    assert counts(delta_load(cars, prices(abc123=1, DEF456=13000))) == (0, 1, 1, 0, 0)
+    before[0]["price"] = Decimal(1)
+    assert stored_cars(cars) == before
+
+
+def test_vins_alone_change_nothing(cars):
+    before = snapshot(cars)["car_info"]
+    assert counts(delta_load(cars, frame(("ABC123",), columns=["vin"]))) == (0, 0, 1, 0, 0)
+    assert snapshot(cars)["car_info"] == before
+
+
+def test_a_new_car_that_lacks_columns_is_rejected(cars):
+    report = delta_load(cars, prices(ABC123=1, NEW1=2), on_reject="report")
+    assert counts(report) == (0, 1, 0, 0, 1)
+    rejected = report.rejected.reset_index().iloc[0].to_dict()
+    reason = "new car without brand, model, status"
+    assert rejected == {"row": 1, "vin": "NEW1", "price": 2.0, "reason": reason}
+    assert get_car(cars, vin="NEW1") is None
+
+
+@pytest.mark.parametrize("name", ["brand", "model", "price", "status"])
+def test_a_value_that_a_car_needs_cannot_be_removed(cars, name):
+    delta = sample_cars().astype(object).iloc[:1]
+    delta[name] = None
+    delta = delta[["vin", *(("brand", "model") if name in ("brand", "model") else (name,))]]
+    before = snapshot(cars)
+    with pytest.raises(RejectedRows, match=f"{name} missing"):
+        delta_load(cars, delta)
+    assert snapshot(cars) == before
+
+
+def test_brand_without_model_is_refused(cars):
+    for name, other in (("brand", "model"), ("model", "brand")):
+        with pytest.raises(MissingColumn, match=f"found only {name}"):
+            delta_load(cars, sample_cars().drop(columns=other))
+
+
+@pytest.mark.parametrize("columns", [COLUMNS, ["vin", "brand", "model"]])
+def test_a_car_moves_to_another_model(cars, columns):
+    known = ("Honda", "Civic")
+    delta = sample_cars().assign(brand=known[0], model=["Civic", "Prelude"])[columns]
+    assert counts(delta_load(cars, delta, loaded_at=SECOND)) == (0, 2, 0, 0, 0)
+    car = get_car(cars, vin="ABC123")
+    assert (car["brand"], car["model"]) == known
+    assert get_car(cars, vin="DEF456")["model"] == "Prelude"
+    assert stored_names(cars) == {("Toyota", "Corolla"), known, ("Honda", "Prelude")}
+    life = car_history(cars, car["car_id"])
+    assert list(life["model"]) == ["Corolla", "Civic"]
+
+
+def test_brands_and_models_appear_only_where_cars_need_them(cars):
+    brands = "SELECT brand_id, ctid::text, xmin::text FROM car_brand WHERE name = 'Toyota'"
+    before = query(cars, brands)
+    delta = frame(
+        ("TOYOTA", "yaris", "NEW1", 1.0, "Red", 9000, True),
+        ("Lada", "Niva", "NEW2", 1.6, "Red", -1, True),  # rejected
+        ("Saab", "900", "NEW3", 2.0, "Red", 1, True),  # contradicts the next
+        ("Saab", "900", "NEW3", 2.0, "Red", 2, True),
+        ("Rover", "75", "ABC123", 2.0, "Red", 15000, True),  # late
+    )
+    report = delta_load(cars, delta, loaded_at=FIRST, on_reject="report")
+    assert counts(report) == (1, 0, 0, 0, 4)
+    names = {("Toyota", "Corolla"), ("Honda", "Civic"), ("Toyota", "yaris")}
+    assert stored_names(cars) == names
+    assert query(cars, brands) == before
+
+
+# Full snapshots
+
+
+def test_a_snapshot_deletes_what_it_does_not_mention(cars):
+    gone = get_car(cars, vin="GHI789")["car_id"]
+    report = delta_load(cars, sample_cars(), loaded_at=SECOND, missing="delete")
+    assert counts(report) == (0, 0, 2, 1, 0)
+    assert get_car(cars, vin="GHI789") is None
+    assert history(cars) == [("GHI789", 16000, FIRST, SECOND, "delete")]
+    assert list(cars_as_of(cars, SECOND - MICROSECOND)["vin"]) == ["ABC123", "DEF456", "GHI789"]
+    assert list(cars_as_of(cars, SECOND)["vin"]) == ["ABC123", "DEF456"]
+    assert car_history(cars, gone)["operation"].tolist() == ["delete"]
+
+
+def test_a_snapshot_of_vins_is_enough(cars):
+    assert counts(delta_load(cars, sample_cars()[["vin"]], missing="delete"))[3] == 1
+
+
+@pytest.mark.parametrize("max_deleted", [0.5, 1])
+def test_an_empty_snapshot_is_refused(cars, max_deleted):
+    before = snapshot(cars)
+    for empty in (sample_cars().iloc[:0], iter([])):
+        with pytest.raises(SnapshotRefused, match="found no rows"):
+            delta_load(cars, empty, missing="delete", max_deleted=max_deleted)
+    assert snapshot(cars) == before
+
+
+def test_a_snapshot_that_deletes_too_much_is_refused_unless_told_so(cars):
+    before = snapshot(cars)
+    one = sample_cars().iloc[:1]
+    with pytest.raises(SnapshotRefused, match=r"at most 50% of the cars; .* delete 2 of 3"):
+        delta_load(cars, one, missing="delete")
+    with pytest.raises(SnapshotRefused, match="at most 0%"):
+        delta_load(cars, sample_cars(), missing="delete", max_deleted=0)
+    assert snapshot(cars) == before
+    assert counts(delta_load(cars, one, missing="delete", max_deleted=0.67))[3] == 2
+
+
+def test_a_snapshot_that_deletes_just_half_is_not_refused(cars):
+    delta_load(cars, sample_cars(), missing="delete")
+    assert counts(delta_load(cars, sample_cars().iloc[:1], missing="delete"))[3] == 1
+
+
+def test_a_snapshot_keeps_the_cars_of_rejected_rows(cars):
+    bad = sample_delta().assign(vin=" ghi789\u3000", price=-1)
+    again = sample_cars().iloc[1:].assign(color=["Pink"])  # DEF456 in two colors
+    delta = pd.concat([sample_cars(), again, bad], ignore_index=True)
+    before = snapshot(cars)["car_info"]
+    report = delta_load(cars, delta, missing="delete", on_reject="report", max_deleted=0)
+    assert counts(report) == (0, 0, 1, 0, 3)
+    assert snapshot(cars)["car_info"] == before
+
+
+def test_a_snapshot_keeps_the_cars_of_late_rows(cars):
+    delta_load(cars, prices(ABC123=1), loaded_at=THIRD)
+    report = delta_load(
+        cars, current(), loaded_at=SECOND, missing="delete", on_reject="report", max_deleted=0
+    )
+    assert counts(report) == (0, 0, 2, 0, 1)
+    assert price_of(cars, "ABC123") == 1
+
+
+def test_a_snapshot_cannot_delete_a_car_that_changed_later(cars):
+    delta_load(cars, prices(GHI789=1), loaded_at=THIRD)
+    before = snapshot(cars)
+    for on_reject in ("raise", "report"):
+        with pytest.raises(LateChange, match="GHI789"):
+            delta_load(cars, sample_cars(), loaded_at=SECOND, missing="delete", on_reject=on_reject)
+    assert snapshot(cars) == before
+
+
+def test_a_car_that_comes_back_keeps_its_id(cars):
+    car_id = get_car(cars, vin="GHI789")["car_id"]
+    delete_car(cars, car_id, deleted_at=SECOND)
+    assert counts(delta_load(cars, sample_delta(), loaded_at=THIRD)) == (1, 0, 0, 0, 0)
+    assert get_car(cars, vin="GHI789")["car_id"] == car_id
+    life = car_history(cars, car_id)
+    assert life["operation"].tolist() == ["delete", None]
+    assert life["valid_from"].tolist() == [FIRST, THIRD]
+    assert list(cars_as_of(cars, SECOND)["vin"]) == ["ABC123", "DEF456"]
+
+
+def test_two_vins_of_one_deleted_car_do_not_both_revive_it(cars):
+    car_id = get_car(cars, vin="GHI789")["car_id"]
+    delete_car(cars, car_id, deleted_at=SECOND)
+    delta_load(cars, sample_delta(), loaded_at=SECOND)
+    update_car(cars, car_id, {"vin": "OTHER"}, changed_at=THIRD)
+    delete_car(cars, car_id, deleted_at=FOURTH)
+    both = pd.concat([sample_delta(), sample_delta().assign(vin="OTHER")])
+    assert counts(delta_load(cars, both)) == (2, 0, 0, 0, 0)
+    assert get_car(cars, vin="OTHER")["car_id"] == car_id
+    assert get_car(cars, vin="GHI789")["car_id"] != car_id
+
+
+# Time
+
+
+@pytest.mark.parametrize("at", [FIRST, FIRST - MICROSECOND])
+def test_a_change_not_after_the_last_one_is_late(cars, at):
+    before = snapshot(cars)
+    delta = prices(ABC123=1, DEF456=13000, GHI789=2)
+    with pytest.raises(LateChange, match=r"ABC123, GHI789 changed at or after 2024-1"):
+        delta_load(cars, delta, loaded_at=at)
+    assert snapshot(cars) == before
+    report = delta_load(cars, delta, loaded_at=at, on_reject="report")
+    assert counts(report) == (0, 0, 1, 0, 2)
+    assert report.rejected["reason"].tolist() == [LATE] * 2
+    assert report.rejected["price"].tolist() == [1.0, 2.0]
+    assert counts(delta_load(cars, delta, loaded_at=FIRST + MICROSECOND))[1] == 2
+
+
+def test_a_late_move_to_a_model_that_is_not_there_yet(cars):
+    delta = sample_cars().iloc[:1].assign(model="Yaris")
+    with pytest.raises(LateChange, match="ABC123"):
+        delta_load(cars, delta, loaded_at=FIRST)
+
+
+def test_no_car_comes_back_before_it_was_deleted(cars):
+    delete_car(cars, get_car(cars, vin="GHI789")["car_id"], deleted_at=THIRD)
+    with pytest.raises(LateChange, match="GHI789"):
+        delta_load(cars, sample_delta(), loaded_at=THIRD - MICROSECOND)
+    assert counts(delta_load(cars, sample_delta(), loaded_at=THIRD))[0] == 1
+
+
+def test_no_new_car_has_a_vin_while_another_one_had_it(cars):
+    update_car(cars, get_car(cars, vin="GHI789")["car_id"], {"vin": "RENAMED"}, changed_at=THIRD)
+    with pytest.raises(LateChange, match="GHI789"):
+        delta_load(cars, sample_delta(), loaded_at=SECOND)
+    assert counts(delta_load(cars, sample_delta(), loaded_at=THIRD))[0] == 1
+
+
+def test_without_an_instant_the_clock_is_read_once(cars):
+    before = query(cars, "SELECT clock_timestamp()")[0][0]
+    report = delta_load(cars, current().assign(price=7))
+    after = query(cars, "SELECT clock_timestamp()")[0][0]
+    assert before < report.loaded_at < after
+    assert {row[3] for row in history(cars)} == {report.loaded_at}
+    assert {row[0] for row in query(cars, "SELECT valid_from FROM car_info")} == {report.loaded_at}
+
+
+# Batches and the log of loads
+
+
+def test_a_batch_again_changes_nothing(cars):
+    delta = prices(ABC123=1, DEF456=2)
+    assert counts(delta_load(cars, delta, batch="2024-11-12")) == (0, 2, 0, 0, 0)
+    delta_load(cars, prices(ABC123=5))  # changed since: a replay must not bring 1 back
+    before = snapshot(cars)
+    for same in (delta, delta.iloc[::-1], delta[["price", "vin"]], delta.astype({"price": float})):
+        report = delta_load(cars, same, batch="2024-11-12", missing="delete")
+        assert counts(report) == (0, 0, 2, 0, 0)
+        assert report.batch == "2024-11-12"
+    assert snapshot(cars) == before
+
+
+def test_a_batch_is_known_again_though_brands_were_spelled_otherwise(cars):
+    delta = frame(
+        ("Saab", "900", "NEW1", 2.0, None, 1, True),
+        ("SAAB", "900", "NEW2", 2.0, None, 1, True),
+    )
+    delta_load(cars, delta, batch="b")
+    run(cars, "UPDATE car_brand SET name = upper(name)")
+    assert counts(delta_load(cars, delta.iloc[::-1], batch="b"))[0] == 0
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        prices(ABC123=1, DEF456=3),
+        prices(ABC123=1),
+        pd.concat([prices(ABC123=1, DEF456=2), prices(ABC123=1)]),
+        prices(ABC123=2, DEF456=1),
+        prices(ABC123=1, DEF456=2).assign(color=None),
+    ],
+    ids=["value", "fewer", "more", "exchanged", "column"],
+)
+def test_a_batch_with_other_content_is_an_error(cars, other):
+    delta_load(cars, prices(ABC123=1, DEF456=2), batch="b")
+    before = snapshot(cars)
+    with pytest.raises(BatchConflict, match="'b' to hold what it held"):
+        delta_load(cars, other, batch="b")
+    assert snapshot(cars) == before
+
+
+def test_a_failed_load_does_not_use_its_name_up(cars):
+    with pytest.raises(RejectedRows):
+        delta_load(cars, prices(ABC123=-1), batch="b")
+    assert counts(delta_load(cars, prices(ABC123=1), batch="b"))[1] == 1
+
+
+def test_each_load_that_succeeds_is_logged_once(cars):
+    run(cars, "DELETE FROM load_log")
+    report = delta_load(cars, prices(ABC123=1, GHI789=16000, NEW=-1), on_reject="report", batch="b")
+    with pytest.raises(RejectedRows):
+        delta_load(cars, prices(NEW=1))
+    delta_load(cars, sample_cars().assign(price=5), missing="delete")
+    logged = query(
+        cars,
+        "SELECT kind, batch, received, inserted, updated, deleted, unchanged, rejected"
+        " FROM load_log ORDER BY load_id",
+    )
+    assert logged == [("delta", "b", 3, 0, 1, 0, 1, 1), ("delta", None, 2, 0, 2, 1, 0, 0)]
+    times = query(
+        cars, "SELECT loaded_at, started_at <= loaded_at AND loaded_at < ended_at FROM load_log"
+        " WHERE batch = 'b'"
+    )  # fmt: skip
+    assert times == [(report.loaded_at, True)]
+
+
+# Frames, files, arguments
+
+
+def test_pieces_of_any_size_give_the_same(cars, make_engine, monkeypatch):
+    delta = pd.concat(
+        [current().assign(price=7), frame(("Saab", "900", "N", 2.0, None, 1, True))] * 2,
+        ignore_index=True,
+    )
+    found = []
+    for rows in (1, 3, 100):
+        monkeypatch.setattr("carlib.loading.staging.CHUNK_ROWS", rows)
+        engine = make_engine()
+        create_tables(engine)
+        initial_load(engine, current(), loaded_at=FIRST)
+        report = delta_load(engine, delta, loaded_at=SECOND)
+        assert counts(report) == (1, 3, 4, 0, 0)
+        found.append((stored_cars(engine), history(engine)))
+    assert found[0] == found[1] == found[2]
+
+
+def test_iterators_and_files(cars, tmp_path):
+    delta = prices(ABC123=1, DEF456=2)
+    report = delta_load(cars, (delta.iloc[i : i + 1] for i in range(2)), loaded_at=SECOND)
+    assert counts(report) == (0, 2, 0, 0, 0)
+    delta.assign(price=[3, 2]).to_csv(tmp_path / "delta.csv", index=False)
+    assert counts(delta_load(cars, tmp_path / "delta.csv")) == (0, 1, 1, 0, 0)
+    delta.assign(price=[3, 4]).to_parquet(tmp_path / "delta.parquet")
+    assert counts(delta_load(cars, str(tmp_path / "delta.parquet"))) == (0, 1, 1, 0, 0)
+
+
+def test_nothing_received_changes_nothing(cars):
+    before = snapshot(cars)["car_info"]
+    for nothing in (iter([]), sample_cars().iloc[:0], prices()):
+        assert counts(delta_load(cars, nothing)) == (0, 0, 0, 0, 0)
+    assert snapshot(cars)["car_info"] == before
+
+
+def test_frames_of_an_iterator_have_the_same_columns(cars):
+    before = snapshot(cars)
+    other = frame(("DEF456", "Red"), columns=["vin", "color"])
+    with pytest.raises(MissingColumn, match="found one with vin, color"):
+        delta_load(cars, iter([prices(ABC123=1), other]))
+    assert snapshot(cars) == before
+
+
+def test_a_rejected_row_raises_and_nothing_is_loaded(cars):
+    before = snapshot(cars)
+    with pytest.raises(RejectedRows) as refused:
+        delta_load(cars, prices(ABC123=1, DEF456=-1))
+    assert refused.value.rejected["vin"].tolist() == ["DEF456"]
+    assert snapshot(cars) == before
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [
+        ("loaded_at", datetime(2024, 11, 10)),
+        ("loaded_at", "2024-11-10"),
+        ("on_reject", "ignore"),
+        ("missing", "drop"),
+        ("batch", ""),
+        ("batch", " "),
+        ("batch", "a\0"),
+        ("batch", "x" * 201),
+        ("batch", 5),
+        ("max_deleted", 1.01),
+        ("max_deleted", -0.1),
+        ("max_deleted", float("nan")),
+        ("max_deleted", True),
+        ("max_deleted", "half"),
+    ],
+)
+def test_arguments_of_another_kind_are_refused(cars, argument, value):
+    with pytest.raises(BadArgument, match=f"Expected {argument}"):
+        delta_load(cars, prices(ABC123=1), **{argument: value})
+
+
+def test_frames_that_are_none_of_cars_are_refused(cars, make_engine):
+    with pytest.raises(UnknownColumn):
+        delta_load(cars, prices(ABC123=1).assign(prize=1))
+    with pytest.raises(MissingColumn, match="vin"):
+        delta_load(cars, prices(ABC123=1)[["price"]])
+    with pytest.raises(BadArgument):
+        delta_load(cars, 5)
+    with pytest.raises(TablesMissing):
+        delta_load(make_engine(), prices(ABC123=1))
