@@ -13,6 +13,7 @@ from carlib import create_tables, get_car, initial_load, sample_cars, sample_del
 from carlib.errors import (
     BadArgument,
     BatchConflict,
+    CarlibError,
     LateChange,
     MissingColumn,
     RejectedRows,
@@ -411,7 +412,13 @@ def test_a_batch_again_changes_nothing(cars):
         report = delta_load(cars, same, batch="2024-11-12", missing="delete")
         assert counts(report) == (0, 0, 2, 0, 0)
         assert report.batch == "2024-11-12"
+        assert report.loaded_before
+        assert "batch '2024-11-12' was loaded before" in repr(report)
+        assert "batch &#x27;2024-11-12&#x27; was loaded before" in report._repr_html_()
     assert snapshot(cars) == before
+    other = delta_load(cars, delta, batch="2024-11-13")
+    assert not other.loaded_before
+    assert "before" not in repr(other) + other._repr_html_()
 
 
 def test_a_batch_is_known_again_though_brands_were_spelled_otherwise(cars):
@@ -554,3 +561,32 @@ def test_frames_that_are_none_of_cars_are_refused(cars, make_engine):
         delta_load(cars, 5)
     with pytest.raises(TablesMissing):
         delta_load(make_engine(), prices(ABC123=1))
+
+
+# Trying a load out, and being tricked
+
+NEW = frame(("Saab", "900", "NEW1", 2.0, None, 1, True))
+
+
+def test_a_dry_run_reports_and_changes_nothing(cars):
+    before = snapshot(cars)
+    delta = pd.concat([NEW, sample_cars().assign(price=[1, 13000])])
+    tried = delta_load(cars, delta, dry_run=True, batch="b", loaded_at=SECOND)
+    assert snapshot(cars) == before
+    with pytest.raises(RejectedRows):
+        delta_load(cars, prices(ABC123=-1), dry_run=True)
+    done = delta_load(cars, delta, batch="b", loaded_at=SECOND)
+    assert counts(tried) == counts(done) == (1, 1, 1, 0, 0)
+    assert snapshot(cars) != before
+
+
+def test_cars_that_a_trigger_swallows_are_missed(cars):
+    run(
+        cars,
+        "CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'",
+        "CREATE TRIGGER t BEFORE INSERT ON car_info FOR EACH ROW EXECUTE FUNCTION swallow()",
+    )
+    before = snapshot(cars)
+    with pytest.raises(CarlibError, match="but 1 did not arrive, so nothing was loaded"):
+        delta_load(cars, NEW)
+    assert snapshot(cars) == before

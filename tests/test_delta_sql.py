@@ -15,42 +15,53 @@ from carlib.models import CarBrand, CarInfo, CarModel
 
 FULL = """\
 WITH source AS (
-  SELECT s.car_id, s.vin, m.model_id, s.engine_size, s.color, s.price, s.status FROM staging s \
-JOIN car_brand b ON b.name = s.brand JOIN car_model m \
-ON m.brand_id = b.brand_id AND m.name = s.model
+  SELECT s.car_id, s.vin, m.model_id, s.engine_size, s.color, s.price, s.status
+  FROM staging AS s
+  JOIN car_brand AS b ON b.name = s.brand
+  JOIN car_model AS m ON m.brand_id = b.brand_id AND m.name = s.model
 ), merged AS (
-  MERGE INTO car_info AS c USING source AS s ON c.vin = s.vin
-  WHEN MATCHED AND ROW(c.model_id, c.engine_size, c.color, c.price, c.status) IS DISTINCT FROM \
-ROW(s.model_id, s.engine_size, s.color, s.price, s.status) THEN
-    UPDATE SET model_id = s.model_id, engine_size = s.engine_size, color = s.color, \
-price = s.price, status = s.status, valid_from = :loaded_at
+  MERGE INTO car_info AS c
+  USING source AS s ON c.vin = s.vin
+  WHEN MATCHED AND ROW(c.model_id, c.engine_size, c.color, c.price, c.status)
+       IS DISTINCT FROM ROW(s.model_id, s.engine_size, s.color, s.price, s.status) THEN
+    UPDATE SET (model_id, engine_size, color, price, status, valid_from)
+             = (s.model_id, s.engine_size, s.color, s.price, s.status, :loaded_at)
   WHEN NOT MATCHED THEN
     INSERT (car_id, vin, model_id, engine_size, color, price, status, valid_from)
     VALUES (s.car_id, s.vin, s.model_id, s.engine_size, s.color, s.price, s.status, :loaded_at)
-  RETURNING merge_action() AS action, old.car_id, old.model_id, old.engine_size, old.vin, \
-old.color, old.price, old.status, old.valid_from
+  RETURNING merge_action() AS action,
+            old.car_id, old.model_id, old.engine_size, old.vin, old.color,
+            old.price, old.status, old.valid_from
 ), logged AS (
-  INSERT INTO car_info_history (car_id, model_id, engine_size, vin, color, price, status, \
-valid_from, "timestamp", operation)
-  SELECT car_id, model_id, engine_size, vin, color, price, status, valid_from, :loaded_at, \
-lower(action) FROM merged WHERE action <> 'INSERT'
+  INSERT INTO car_info_history
+         (car_id, model_id, engine_size, vin, color, price, status, valid_from,
+          "timestamp", operation)
+  SELECT car_id, model_id, engine_size, vin, color, price, status, valid_from,
+         :loaded_at, lower(action)
+  FROM merged WHERE action <> 'INSERT'
 )
 SELECT action, count(*) FROM merged GROUP BY action"""
 
 PRICES = """\
 WITH source AS (
-  SELECT s.car_id, s.vin, s.price FROM staging s
+  SELECT s.car_id, s.vin, s.price
+  FROM staging AS s
 ), merged AS (
-  MERGE INTO car_info AS c USING source AS s ON c.vin = s.vin
-  WHEN MATCHED AND ROW(c.price) IS DISTINCT FROM ROW(s.price) THEN
-    UPDATE SET price = s.price, valid_from = :loaded_at
+  MERGE INTO car_info AS c
+  USING source AS s ON c.vin = s.vin
+  WHEN MATCHED AND ROW(c.price)
+       IS DISTINCT FROM ROW(s.price) THEN
+    UPDATE SET (price, valid_from)
+             = (s.price, :loaded_at)
 """
 
 SNAPSHOT_OF_VINS = """\
 WITH source AS (
-  SELECT s.car_id, s.vin FROM staging s
+  SELECT s.car_id, s.vin
+  FROM staging AS s
 ), merged AS (
-  MERGE INTO car_info AS c USING source AS s ON c.vin = s.vin
+  MERGE INTO car_info AS c
+  USING source AS s ON c.vin = s.vin
   WHEN NOT MATCHED BY SOURCE AND c.vin NOT IN (SELECT vin FROM kept) THEN
     DELETE
 """

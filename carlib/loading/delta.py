@@ -19,6 +19,7 @@ from carlib.loading.delta_checks import (
     keep_refused,
     refuse_incomplete,
     refuse_late,
+    require_all_there,
     require_none_late,
     require_trusted_snapshot,
     revive,
@@ -51,6 +52,7 @@ def delta_load(
     batch: str | None = None,
     missing: Literal["keep", "delete"] = "keep",
     max_deleted: float = 0.5,
+    dry_run: bool = False,
 ) -> LoadReport:
     """Bring the tables up to date with a frame of cars, in one transaction.
 
@@ -71,6 +73,10 @@ def delta_load(
         missing: What happens to cars that are not mentioned: ``"keep"``, or ``"delete"`` when
             `cars` is a full snapshot. Cars of refused rows are kept, where their VIN can be read.
         max_deleted: The largest share of the cars that a snapshot may delete, from 0 to 1.
+        dry_run: True to do all of it, and undo it: the report says what would come of the load.
+
+    Returns:
+        A `LoadReport`: how many rows came in, and what became of each.
 
     Raises:
         BadArgument: An argument is not of the expected kind or outside its range.
@@ -82,6 +88,7 @@ def delta_load(
             is ``"raise"``, or it is one that a snapshot does not mention.
         BatchConflict: A batch of that name was loaded before, with other content.
         SnapshotRefused: A snapshot has no rows, or would delete more than `max_deleted`.
+        CarlibError: A trigger or the like on the tables swallowed some of the cars.
     """
     check_on_reject(on_reject)
     check_delta_arguments(batch, missing, max_deleted)
@@ -120,9 +127,12 @@ def delta_load(
             seconds=perf_counter() - start,
             loaded_at=outcome.loaded_at,
             batch=batch,
+            loaded_before=again,
         )
         if not again:
             log_load(connection, "delta", report, started_at, content)
+        if dry_run:
+            connection.rollback()
     return report
 
 
@@ -189,6 +199,8 @@ def _apply(connection: Connection, task: _Task) -> _Outcome:
         revive(connection)
     statement = merge_statement(columns, insert=complete, delete_missing=snapshot)
     counts = dict(connection.execute(text(statement), {"loaded_at": loaded_at}).all())
+    if complete:
+        require_all_there(connection)
     inserted, updated, deleted = (counts.get(a, 0) for a in ("INSERT", "UPDATE", "DELETE"))
     return _Outcome(inserted, updated, deleted, rejected, loaded_at)
 

@@ -7,7 +7,7 @@ import pandas as pd
 from sqlalchemy import text
 from sqlalchemy.engine import Connection
 
-from carlib.errors import BadArgument, LateChange, MissingColumn, SnapshotRefused
+from carlib.errors import BadArgument, CarlibError, LateChange, MissingColumn, SnapshotRefused
 from carlib.loading.columns import SURROGATE, tidy_text
 from carlib.loading.delta_sql import differs, source_query
 from carlib.loading.prepare import REQUIRED, TARGETS, check_columns
@@ -86,7 +86,7 @@ def refuse_late(
     ):
         return _taken(connection, columns, "false", {}, "")
     # A model that the tables don't know yet is a change as well: hence the outer joins.
-    source = source_query(columns).replace(" JOIN ", " LEFT JOIN ")
+    source = source_query(columns, "LEFT JOIN")
     late = (
         f"s.vin IN (SELECT c.vin FROM ({source}) s JOIN car_info c ON c.vin = s.vin"
         f" WHERE c.valid_from >= :loaded_at AND {differs(columns)}"
@@ -155,6 +155,22 @@ def revive(connection: Connection) -> None:
             " (SELECT FROM car_info c WHERE c.vin = h.vin OR c.car_id = h.car_id)"
         )
     )
+
+
+def require_all_there(connection: Connection) -> None:
+    """Raise CarlibError unless each staged car is in the table now."""
+    lost = connection.scalar(
+        text(
+            "SELECT count(*) FROM staging s"
+            " WHERE NOT EXISTS (SELECT FROM car_info c WHERE c.vin = s.vin)"
+        )
+    )
+    if lost:
+        raise CarlibError(
+            f"Expected all cars of the delta in the table, but {lost:,} did not arrive, so nothing "
+            "was loaded. Something on the tables changes or drops rows: look for triggers, rules "
+            "and policies."
+        )
 
 
 def _taken(

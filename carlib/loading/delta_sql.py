@@ -5,6 +5,7 @@ from the names of columns that the models know and from nothing else.
 """
 
 from collections.abc import Collection
+from textwrap import indent
 
 from carlib.models import CarInfo
 
@@ -24,22 +25,27 @@ def value_columns(frame_columns: Collection[str]) -> list[str]:
     return [name for name, needs in SOURCES.items() if set(needs) <= set(frame_columns)]
 
 
-def source_query(frame_columns: Collection[str]) -> str:
-    """A SELECT that gives the staged rows with the keys of their models."""
+def source_query(frame_columns: Collection[str], join: str = "JOIN") -> str:
+    """A SELECT that gives the staged rows with the keys of their models.
+
+    Args:
+        frame_columns: The columns of the frame.
+        join: "LEFT JOIN" to have rows too whose model the tables don't know.
+    """
     values = value_columns(frame_columns)
     columns = ["s.car_id", "s.vin", *(f"{'m' if v == 'model_id' else 's'}.{v}" for v in values)]
     joins = (
-        " JOIN car_brand b ON b.name = s.brand"
-        " JOIN car_model m ON m.brand_id = b.brand_id AND m.name = s.model"
+        f"\n{join} car_brand AS b ON b.name = s.brand"
+        f"\n{join} car_model AS m ON m.brand_id = b.brand_id AND m.name = s.model"
     )
-    return f"SELECT {', '.join(columns)} FROM staging s" + joins * ("model_id" in values)
+    return f"SELECT {', '.join(columns)}\nFROM staging AS s" + joins * ("model_id" in values)
 
 
 def differs(frame_columns: Collection[str]) -> str:
     """A condition: the car `c` has other values than the row `s`. NULL equals NULL."""
     values = value_columns(frame_columns)
     old, new = (", ".join(f"{table}.{v}" for v in values) for table in "cs")
-    return f"ROW({old}) IS DISTINCT FROM ROW({new})" if values else "false"
+    return f"ROW({old})\nIS DISTINCT FROM ROW({new})" if values else "false"
 
 
 def merge_statement(frame_columns: Collection[str], *, insert: bool, delete_missing: bool) -> str:
@@ -54,36 +60,49 @@ def merge_statement(frame_columns: Collection[str], *, insert: bool, delete_miss
         insert: Whether the frame has all that new cars need.
         delete_missing: Whether cars that the frame does not mention are deleted.
     """
+    clauses = _merge_clauses(frame_columns, insert=insert, delete_missing=delete_missing)
+    logged = ", ".join(LOGGED)
+    old = [f"old.{name}" for name in LOGGED]
+    return f"""\
+WITH source AS (
+{indent(source_query(frame_columns), "  ")}
+), merged AS (
+  MERGE INTO car_info AS c
+  USING source AS s ON c.vin = s.vin
+{indent(clauses, "  ")}
+  RETURNING merge_action() AS action,
+            {", ".join(old[:5])},
+            {", ".join(old[5:])}
+), logged AS (
+  INSERT INTO car_info_history
+         ({logged},
+          "timestamp", operation)
+  SELECT {logged},
+         :loaded_at, lower(action)
+  FROM merged WHERE action <> 'INSERT'
+)
+SELECT action, count(*) FROM merged GROUP BY action"""
+
+
+def _merge_clauses(frame_columns: Collection[str], *, insert: bool, delete_missing: bool) -> str:
     values = value_columns(frame_columns)
+    staged = [f"s.{name}" for name in values]
     clauses = []
     if values:
-        updates = ", ".join(f"{v} = s.{v}" for v in values)
+        condition = differs(frame_columns).replace("\n", "\n     ")
         clauses.append(
-            f"  WHEN MATCHED AND {differs(frame_columns)} THEN\n"
-            f"    UPDATE SET {updates}, valid_from = :loaded_at\n"
+            f"WHEN MATCHED AND {condition} THEN\n"
+            f"  UPDATE SET ({', '.join([*values, 'valid_from'])})\n"
+            f"           = ({', '.join([*staged, ':loaded_at'])})"
         )
     if insert:
-        names = ", ".join(["car_id", "vin", *values, "valid_from"])
-        new = ", ".join(["s.car_id", "s.vin", *(f"s.{v}" for v in values), ":loaded_at"])
-        clauses.append(f"  WHEN NOT MATCHED THEN\n    INSERT ({names})\n    VALUES ({new})\n")
+        clauses.append(
+            f"WHEN NOT MATCHED THEN\n"
+            f"  INSERT ({', '.join(['car_id', 'vin', *values, 'valid_from'])})\n"
+            f"  VALUES ({', '.join(['s.car_id', 's.vin', *staged, ':loaded_at'])})"
+        )
     if delete_missing:
         clauses.append(
-            "  WHEN NOT MATCHED BY SOURCE AND c.vin NOT IN (SELECT vin FROM kept) THEN\n"
-            "    DELETE\n"
+            "WHEN NOT MATCHED BY SOURCE AND c.vin NOT IN (SELECT vin FROM kept) THEN\n  DELETE"
         )
-    if not clauses:
-        clauses.append("  WHEN MATCHED THEN DO NOTHING\n")
-    old = ", ".join(f"old.{name}" for name in LOGGED)
-    logged = ", ".join(LOGGED)
-    return (
-        f"WITH source AS (\n  {source_query(frame_columns)}\n"
-        "), merged AS (\n"
-        "  MERGE INTO car_info AS c USING source AS s ON c.vin = s.vin\n"
-        f"{''.join(clauses)}"
-        f"  RETURNING merge_action() AS action, {old}\n"
-        "), logged AS (\n"
-        f'  INSERT INTO car_info_history ({logged}, "timestamp", operation)\n'
-        f"  SELECT {logged}, :loaded_at, lower(action) FROM merged WHERE action <> 'INSERT'\n"
-        ")\n"
-        "SELECT action, count(*) FROM merged GROUP BY action"
-    )
+    return "\n".join(clauses) or "WHEN MATCHED THEN DO NOTHING"

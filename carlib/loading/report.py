@@ -27,6 +27,7 @@ class LoadReport:
         seconds: How long the load took.
         loaded_at: The instant since which the loaded values hold.
         batch: The name of the batch, if it was given one.
+        loaded_before: Whether that batch had been loaded already, so that nothing was compared.
     """
 
     received: int
@@ -38,13 +39,17 @@ class LoadReport:
     seconds: float
     loaded_at: datetime
     batch: str | None = None
+    loaded_before: bool = False
 
     def __repr__(self) -> str:
         rows = [*((name, getattr(self, name)) for name in COUNTS), ("rejected", len(self.rejected))]
         lines = [f"LoadReport of {self.received:,} rows"]
         lines += [f"  {name:<9} {count:>11,}" for name, count in rows[1:]]
         lines += [f"  {'':<9} {count:>11,}: {why}" for why, count in count_reasons(self.rejected)]
-        return "\n".join(lines)
+        return "\n".join([*lines, *self._notes()])
+
+    def _notes(self) -> list[str]:
+        return [f"  batch {self.batch!r} was loaded before"] * self.loaded_before
 
     def _repr_html_(self) -> str:
         names = [*COUNTS, "rejected"]
@@ -54,7 +59,7 @@ class LoadReport:
         reasons = "".join(
             f"<li>{count:,} rejected: {escape(reason)}</li>"
             for reason, count in count_reasons(self.rejected)
-        )
+        ) + "".join(f"<li>{escape(note.strip())}</li>" for note in self._notes())
         return (
             f"<table><thead><tr>{head}</tr></thead><tbody><tr>{body}</tr></tbody></table>"
             f"{f'<ul>{reasons}</ul>' if reasons else ''}"
