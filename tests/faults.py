@@ -34,3 +34,8 @@ def before_each_statement(engine: Engine, action: Callable[[str, int], None]) ->
         event.remove(engine, "checkout", checkout)
         event.remove(engine, "commit", commit)
         engine.dispose()
+
+
+def holds(sql: str, word: str) -> bool:
+    """Whether a statement holds a word; COMMIT is the one that commits, not an ON COMMIT DROP."""
+    return sql == word if word == "COMMIT" else word in sql

@@ -10,6 +10,7 @@ import pandas as pd
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+from lives import stored
 from sqlalchemy import Engine, text
 
 from carlib import create_tables, get_car
@@ -150,25 +151,6 @@ def counts_of(engine, delta, **options):
     rejected = len(report.rejected)
     assert report.received == report.inserted + report.updated + report.unchanged + rejected
     return report.inserted, report.updated, report.unchanged, report.deleted, rejected
-
-
-STORED = """
-    SELECT v.vin, b.name AS brand, m.name AS model, price::float8, status, color,
-           engine_size::float8, valid_from, until, operation, car_id
-    FROM (SELECT vin, model_id, price, status, color, engine_size, valid_from,
-                 "timestamp" AS until, operation, car_id FROM car_info_history
-          UNION ALL
-          SELECT vin, model_id, price, status, color, engine_size, valid_from, NULL, NULL, car_id
-          FROM car_info) v
-    JOIN car_model m USING (model_id) JOIN car_brand b USING (brand_id)
-    ORDER BY vin, valid_from
-"""
-
-
-def stored(engine):
-    """Every version of every car as the tables have it."""
-    with engine.connect() as connection:
-        return [dict(row) for row in connection.execute(text(STORED)).mappings()]
 
 
 def empty(engine: Engine) -> None:

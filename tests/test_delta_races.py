@@ -9,7 +9,8 @@ from functools import partial
 import pandas as pd
 import pytest
 from delta_process import DeltaProcess
-from faults import before_each_statement
+from faults import before_each_statement, holds
+from lives import broken_lives
 from load_process import schema_of
 from servers import eventually
 from snapshots import run, snapshot
@@ -47,23 +48,6 @@ def history(engine):
     return query(engine, sql)
 
 
-def broken_lives(engine):
-    """Neighbouring versions of a car that leave a gap, overlap, or end before they begin."""
-    return query(
-        engine,
-        """
-        SELECT * FROM (
-            SELECT car_id, valid_from, until, operation,
-                   lead(valid_from) OVER (PARTITION BY car_id ORDER BY valid_from) AS next
-            FROM (SELECT car_id, valid_from, "timestamp" AS until, operation FROM car_info_history
-                  UNION ALL SELECT car_id, valid_from, NULL, NULL FROM car_info) versions) pairs
-        WHERE until <= valid_from OR next < until
-           OR (operation = 'update' AND next IS DISTINCT FROM until)
-           OR (operation IS NULL AND next IS NOT NULL)
-        """,
-    )
-
-
 class Gate:
     """Stops a load before the first statement that holds a word, until it is opened."""
 
@@ -71,7 +55,7 @@ class Gate:
         self.word, self.reached, self.opened = word, threading.Event(), threading.Event()
 
     def __call__(self, sql, pid):
-        if self.word in sql and not self.reached.is_set():
+        if holds(sql, self.word) and not self.reached.is_set():
             self.reached.set()
             assert self.opened.wait(WAIT)
 
