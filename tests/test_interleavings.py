@@ -283,8 +283,8 @@ CASES = {
     ),
     "insert, same insert": (Load({"JKL012": JKL}), Load({"JKL012": JKL})),
     "update, update": (
-        Load({"ABC123": {"price": 101.0}}, steps=ALL),
-        Load({"ABC123": {"price": 201.0}, "DEF456": {"price": 202.0}}, steps=ALL),
+        Load({"ABC123": {"price": 101.0}}),
+        Load({"ABC123": {"price": 201.0}, "DEF456": {"price": 202.0}}),
     ),
     "update, delete": (Load({"ABC123": {"price": 101.0}}), Change("ABC123", None)),
     "update, delete by a snapshot": (
