@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.csv
 from psycopg2.extras import execute_values
 from sqlalchemy import Engine, Uuid, insert, select, text
+from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session
 
@@ -24,15 +25,17 @@ CAR_COLUMNS = ["model_id", "engine_size", "vin", "color", "price", "status"]
 
 
 def with_model_ids(connection: Connection, cars: pd.DataFrame) -> pd.DataFrame:
-    """Insert brands and models, and give each car the key of its model in place of their names."""
+    """Insert new brands and models, and give each car the key of its model for their names."""
     brands = cars[["brand"]].drop_duplicates()
-    connection.execute(insert(CarBrand), [{"name": name} for name in brands["brand"]])
+    missing = pg_insert(CarBrand).on_conflict_do_nothing()
+    connection.execute(missing, [{"name": name} for name in brands["brand"]])
     keys = pd.DataFrame(
         connection.execute(select(CarBrand.brand_id, CarBrand.name)), columns=["brand_id", "brand"]
     )
     models = cars[["brand", "model"]].drop_duplicates().merge(keys)
     models = models.rename(columns={"model": "name"})
-    connection.execute(insert(CarModel), models[["brand_id", "name"]].to_dict("records"))
+    missing = pg_insert(CarModel).on_conflict_do_nothing()
+    connection.execute(missing, models[["brand_id", "name"]].to_dict("records"))
     keys = pd.DataFrame(
         connection.execute(
             select(CarModel.model_id, CarBrand.name, CarModel.name).join(CarModel.brand)
@@ -42,21 +45,21 @@ def with_model_ids(connection: Connection, cars: pd.DataFrame) -> pd.DataFrame:
     return cars.merge(keys, how="left")[CAR_COLUMNS]
 
 
-def _records(keyed: pd.DataFrame) -> list[dict]:
+def records(keyed: pd.DataFrame) -> list[dict]:
     """One dictionary a car, with None where a value is missing."""
     return keyed.astype(object).where(keyed.notna(), None).to_dict("records")
 
 
 def orm_flush_each(engine: Engine, cars: pd.DataFrame) -> None:
     with Session(engine) as session, session.begin():
-        for record in _records(with_model_ids(session.connection(), cars)):
+        for record in records(with_model_ids(session.connection(), cars)):
             session.add(CarInfo(**record))
             session.flush()
 
 
 def orm_add_each(engine: Engine, cars: pd.DataFrame) -> None:
     with Session(engine) as session, session.begin():
-        for record in _records(with_model_ids(session.connection(), cars)):
+        for record in records(with_model_ids(session.connection(), cars)):
             session.add(CarInfo(**record))
 
 
@@ -84,7 +87,7 @@ def to_sql_multi(engine: Engine, cars: pd.DataFrame) -> None:
 
 def bulk_insert(engine: Engine, cars: pd.DataFrame) -> None:
     with engine.begin() as connection:
-        connection.execute(insert(CarInfo), _records(with_model_ids(connection, cars)))
+        connection.execute(insert(CarInfo), records(with_model_ids(connection, cars)))
 
 
 def psycopg2_values(engine: Engine, cars: pd.DataFrame) -> None:

@@ -101,7 +101,10 @@ def machine(engine: Engine) -> str:
         server = connection.scalar(text("SHOW server_version"))
         embedded = connection.scalar(text("SHOW cluster_name")) == "carlib-embedded"
     memory = psutil.virtual_memory().total / 2**30
-    packages = ("SQLAlchemy", "psycopg2-binary", "pandas", "pyarrow", "adbc-driver-postgresql")
+    packages = (
+        *("SQLAlchemy", "psycopg2-binary", "pandas", "pyarrow"),
+        *("adbc-driver-postgresql", "dbmerge", "pangres"),
+    )
     return (
         f"{os.cpu_count()} cores, {memory:.0f} GiB, {platform.system()} {platform.machine()}, "
         f"PostgreSQL {server} ({'embedded' if embedded else 'not embedded'}), "

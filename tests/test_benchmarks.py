@@ -120,7 +120,7 @@ def test_the_command_writes_the_report(
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["nothing"], "no such subject: nothing; there are initial_load"),
+        (["nothing"], "no such subject: nothing; there are initial_load, delta_load"),
         (["--rows", "0"], "from 1, found 0"),
         (["--rounds", "x"], "--rounds"),
         (["--only", "abc"], "no way is named like abc"),
