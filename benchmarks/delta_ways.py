@@ -27,6 +27,7 @@ from benchmarks.delta_each import (
     UPDATE,
     row_by_row,
     row_by_row_driver,
+    row_by_row_orm,
 )
 from benchmarks.loaders import CAR_COLUMNS, records, with_model_ids
 from carlib import delta_load
@@ -153,7 +154,8 @@ NO_HISTORY = "the same, no history kept"
 DBMERGE = "dbmerge"
 UNGUARDED = "COPY, ON CONFLICT without a guard"
 PANGRES = "pangres"
-EACH = "query per row, SQLAlchemy"
+EACH_ORM = "three queries per row, SQLAlchemy ORM"
+EACH = "query per row, SQLAlchemy Core"
 EACH_DRIVER = "query per row, psycopg2"
 
 LOADERS = {
@@ -165,8 +167,9 @@ LOADERS = {
     PANGRES: pangres_upsert,
     EACH_DRIVER: row_by_row_driver,
     EACH: row_by_row,
+    EACH_ORM: row_by_row_orm,
 }
 # The ways that write a car only where it changed.
 COMPARING = set(LOADERS) - {UNGUARDED, PANGRES}
 # The most rows of the delta that a way is given; what it took is scaled up to all of them.
-MOST_ROWS = {EACH: 101_000, EACH_DRIVER: 101_000}
+MOST_ROWS = {EACH: 101_000, EACH_DRIVER: 101_000, EACH_ORM: 20_000}
