@@ -4,18 +4,22 @@ All end in the same cars, brands and models. Only carlib keeps a history. Those 
 unchanged cars alone, the others write every car anew and lose since when its values hold.
 All do the whole job in one transaction, but for dbmerge, which opens a connection of its own: what
 is new among brands and models is committed before.
+
+pangres is measured where it is installed (`pip install pangres`). The lock leaves it out: all that
+it names must have a wheel. 4.2.1 has none; 4.1.4, which has one, imports pkg_resources, declares no
+dependency on setuptools for it, and uses what SQLAlchemy 2.0 deprecated.
 """
 
 import io
 import logging
 import re
+from importlib.util import find_spec
 from unittest.mock import patch
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 from dbmerge import dbmerge
-from pangres import upsert
 from psycopg2.extras import execute_batch, register_uuid
 from sqlalchemy import Engine, func, select, text
 
@@ -77,6 +81,8 @@ def dbmerge_load(engine: Engine, delta: pd.DataFrame) -> None:
 
 def pangres_upsert(engine: Engine, delta: pd.DataFrame) -> None:
     """INSERT ... ON CONFLICT DO UPDATE, a thousand rows a statement, for every row."""
+    from pangres import upsert
+
     with engine.begin() as connection:
         keyed = with_model_ids(connection, delta)
         keyed["valid_from"] = connection.scalar(select(func.clock_timestamp()))
@@ -164,7 +170,7 @@ LOADERS = {
     DBMERGE: dbmerge_load,
     UNGUARDED: upsert_without_guard,
     "pandas compare, execute_batch": pandas_compare,
-    PANGRES: pangres_upsert,
+    **({PANGRES: pangres_upsert} if find_spec("pangres") else {}),
     EACH_DRIVER: row_by_row_driver,
     EACH: row_by_row,
     EACH_ORM: row_by_row_orm,

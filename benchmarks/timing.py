@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
+from importlib.util import find_spec
 
 import psutil
 from sqlalchemy import Engine, text
@@ -103,7 +104,7 @@ def machine(engine: Engine) -> str:
     memory = psutil.virtual_memory().total / 2**30
     packages = (
         *("SQLAlchemy", "psycopg2-binary", "pandas", "pyarrow"),
-        *("adbc-driver-postgresql", "dbmerge", "pangres"),
+        *("adbc-driver-postgresql", "dbmerge", *["pangres"] * bool(find_spec("pangres"))),
     )
     return (
         f"{os.cpu_count()} cores, {memory:.0f} GiB, {platform.system()} {platform.machine()}, "
