@@ -89,6 +89,10 @@ class VinTaken(CarlibError, ValueError):
     """Another car has that VIN."""
 
 
+class ChangeRefused(CarlibError):
+    """The database did not make a change that it was told to: a trigger or a policy prevents it."""
+
+
 class ArchiveDamaged(CarlibError):
     """An archived file is missing, or does not hold the bytes that were written."""
 

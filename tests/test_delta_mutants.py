@@ -194,7 +194,7 @@ def clock_before_lock(monkeypatch: pytest.MonkeyPatch, module: Any, _: str) -> l
 
 # The guard of either statement for the columns of the scenario.
 PRICE_AND_COLOR = (
-    " AND ROW(c.color, c.price) IS DISTINCT FROM ROW(s.color, s.price)",
+    " AND ROW(c.color, c.price)\n       IS DISTINCT FROM ROW(s.color, s.price)",
     " AND ROW(c.color, c.price) IS DISTINCT FROM"
     " ROW(CAST(:color AS VARCHAR(50)), CAST(:price AS NUMERIC(12, 2)))",
 )
@@ -212,7 +212,7 @@ MUTANTS = {
         an_update_is_remembered,
     ),
     "valid_from not set": (
-        other_sql((", valid_from = :loaded_at", ""), (", valid_from = :instant", "")),
+        other_sql((", :loaded_at)", ", c.valid_from)"), (", valid_from = :instant", "")),
         an_update_is_remembered,
     ),
     "deletions not logged": (

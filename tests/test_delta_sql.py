@@ -17,8 +17,8 @@ FULL = """\
 WITH source AS (
   SELECT s.car_id, s.vin, m.model_id, s.engine_size, s.color, s.price, s.status
   FROM staging AS s
-  JOIN car_brand AS b ON b.name = s.brand
-  JOIN car_model AS m ON m.brand_id = b.brand_id AND m.name = s.model
+  LEFT JOIN car_brand AS b ON b.name = s.brand
+  LEFT JOIN car_model AS m ON m.brand_id = b.brand_id AND m.name = s.model
 ), merged AS (
   MERGE INTO car_info AS c
   USING source AS s ON c.vin = s.vin
@@ -30,13 +30,14 @@ WITH source AS (
     INSERT (car_id, vin, model_id, engine_size, color, price, status, valid_from)
     VALUES (s.car_id, s.vin, s.model_id, s.engine_size, s.color, s.price, s.status, :loaded_at)
   RETURNING merge_action() AS action,
+            coalesce(s.car_id, uuidv7()) AS history_id,
             old.car_id, old.model_id, old.engine_size, old.vin, old.color,
             old.price, old.status, old.valid_from
 ), logged AS (
   INSERT INTO car_info_history
-         (car_id, model_id, engine_size, vin, color, price, status, valid_from,
+         (history_id, car_id, model_id, engine_size, vin, color, price, status, valid_from,
           "timestamp", operation)
-  SELECT car_id, model_id, engine_size, vin, color, price, status, valid_from,
+  SELECT history_id, car_id, model_id, engine_size, vin, color, price, status, valid_from,
          :loaded_at, lower(action)
   FROM merged WHERE action <> 'INSERT'
 )

@@ -17,6 +17,7 @@ from carlib.cars import sample_cars, sample_delta
 from carlib.errors import (
     BadArgument,
     CarNotFound,
+    ChangeRefused,
     LateChange,
     MissingColumn,
     NotFinal,
@@ -576,3 +577,19 @@ def test_random_histories_equal_those_of_plain_python(engine, first, changes):
         pair.apply(*change)
     pair.assert_equal()
     pair.assert_equal_prices()
+
+
+@pytest.mark.parametrize(
+    ("event", "change"),
+    [("UPDATE", lambda engine, car: update_car(engine, car, {"price": 1})), ("DELETE", delete_car)],
+    ids=["update", "delete"],
+)
+def test_a_change_that_a_trigger_prevents_is_an_error(cars, car_id, event, change):
+    with cars.begin() as connection:
+        connection.exec_driver_sql(
+            "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';"
+            f"CREATE TRIGGER t BEFORE {event} ON car_info FOR EACH ROW EXECUTE FUNCTION no()"
+        )
+    with pytest.raises(ChangeRefused, match="look for triggers"):
+        change(cars, car_id)
+    assert car_history(cars, car_id)["operation"].isna().all()

@@ -13,7 +13,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from carlib.errors import CarNotFound, LateChange, VinTaken
+from carlib.errors import CarNotFound, ChangeRefused, LateChange, VinTaken
 from carlib.history.change_sql import change_statement, differs
 from carlib.history.change_values import check_names, clean_values
 from carlib.instants import announce, lock_for_load, read_clock, require_instant
@@ -57,6 +57,7 @@ def update_car(
         CarNotFound: There is no such car.
         VinTaken: Another car has the new VIN, or had it at `changed_at` or later.
         LateChange: The car changed at or after `changed_at`. Nothing is written.
+        ChangeRefused: A trigger or the like on the tables prevents the change.
     """
     key = as_uuid(car_id)
     check_names(changes)
@@ -77,7 +78,7 @@ def delete_car(engine: Engine, car_id: UUID | str, *, deleted_at: datetime | Non
         deleted_at: The instant since which the car is no more, with a time zone; None means now.
 
     Raises:
-        BadArgument, TablesMissing, CarNotFound, LateChange: As for `update_car`.
+        BadArgument, TablesMissing, CarNotFound, LateChange, ChangeRefused: As for `update_car`.
     """
     key = as_uuid(car_id)
 
@@ -119,7 +120,9 @@ def _change(
         _require_free(connection, parameters)
     other = "true" if values is None else differs(values)
     state = f"SELECT c.valid_from, {other} AS differs FROM car_info c WHERE c.car_id = :car_id"
-    while not _done(connection, change_statement(values), parameters):
+    for _ in range(ATTEMPTS):  # another attempt where someone without the lock came in between
+        if _done(connection, change_statement(values), parameters):
+            return
         car = connection.execute(text(state), parameters).one_or_none()
         if car is None:
             raise CarNotFound(
@@ -135,6 +138,10 @@ def _change(
                 f"values hold; found {instant.isoformat(' ')}. History can't be written "
                 "backwards: give a later instant."
             )
+    raise ChangeRefused(
+        f"Expected the car {key} to change, but the database left it as it was. Something on "
+        "car_info prevents it: look for triggers, rules and policies."
+    )
 
 
 def _done(connection: Connection, statement: str, parameters: Mapping[str, Any]) -> bool:

@@ -34,13 +34,21 @@ from carlib.loading.initial import (
 from carlib.loading.log import content_of_staging, log_load, was_loaded
 from carlib.loading.prepare import REQUIRED
 from carlib.loading.report import LoadReport
-from carlib.loading.staging import Cars, fill_staging, frames_of, join_rejected, refuse_repeated
+from carlib.loading.staging import (
+    Cars,
+    Staged,
+    fill_staging,
+    frames_of,
+    join_rejected,
+    refuse_repeated,
+)
 from carlib.tables import read_committed, require_tables
 
 # Met under way, these pass: deadlock, serialization failure, and a unique violation by someone
 # who writes without the load's lock (PostgreSQL manual, "Serialization Failure Handling").
 PASSING = {"40P01", "40001", "23505"}
 ATTEMPTS = 4
+ROOM = text("SET LOCAL work_mem = '64MB'")  # so that joins of a large delta stay in memory
 
 
 def delta_load(
@@ -98,19 +106,19 @@ def delta_load(
     with read_committed(engine) as connection:
         announce(connection, loaded_at)
         lock_for_load(connection)
+        connection.execute(ROOM)
         require_tables(connection)
         started_at = read_clock(connection)
         stream = _SameColumns(cars)
         required = [name for name in REQUIRED if name in stream.columns]
-        received, refused = fill_staging(connection, stream, required=required)
+        staged = fill_staging(connection, stream, required=required)
         content = content_of_staging(connection, stream.columns) if batch else None
         again = batch is not None and was_loaded(connection, batch, content)
         outcome = _retried(
             connection,
             _Task(
                 columns=stream.columns,
-                received=received,
-                refused=refused,
+                staged=staged,
                 loaded_at=loaded_at,
                 on_reject=on_reject,
                 max_deleted=max_deleted if missing == "delete" else None,
@@ -118,11 +126,11 @@ def delta_load(
             ),
         )
         report = LoadReport(
-            received=received,
+            received=staged.received,
             inserted=outcome.inserted,
             updated=outcome.updated,
             deleted=outcome.deleted,
-            unchanged=received - outcome.inserted - outcome.updated - len(outcome.rejected),
+            unchanged=staged.received - outcome.inserted - outcome.updated - len(outcome.rejected),
             rejected=outcome.rejected,
             seconds=perf_counter() - start,
             loaded_at=outcome.loaded_at,
@@ -140,8 +148,7 @@ class _Task(NamedTuple):
     """What a load is to do with the staged rows."""
 
     columns: Sequence[str]
-    received: int
-    refused: pd.DataFrame  # already, by `prepare`
+    staged: Staged
     loaded_at: datetime | None
     on_reject: OnReject
     max_deleted: float | None  # None: cars that are not mentioned are kept
@@ -181,18 +188,18 @@ def _apply(connection: Connection, task: _Task) -> _Outcome:
     loaded_at = task.loaded_at or read_clock(connection)
     _, repeated = refuse_repeated(connection)
     incomplete = refuse_incomplete(connection, columns)
-    rejected = join_rejected([task.refused, repeated, incomplete])
+    rejected = join_rejected([task.staged.rejected, repeated, incomplete])
     if task.again:
         return _Outcome(0, 0, 0, rejected, loaded_at)
     late = refuse_late(connection, columns, loaded_at, task.on_reject)
     rejected = join_rejected([rejected, late])
     if len(rejected) and task.on_reject == "raise":
-        raise rejected_rows(rejected, task.received)
+        raise rejected_rows(rejected, task.staged.received)
     if snapshot:
         keep_refused(connection, rejected)
-        require_trusted_snapshot(connection, task.received, task.max_deleted)
+        require_trusted_snapshot(connection, task.staged.received, task.max_deleted)
         require_none_late(connection, loaded_at)
-    if "model" in columns:
+    if task.staged.new_names:
         insert_names(connection)
     complete = set(REQUIRED) <= set(columns)
     if complete:

@@ -86,7 +86,7 @@ def refuse_late(
     ):
         return _taken(connection, columns, "false", {}, "")
     # A model that the tables don't know yet is a change as well: hence the outer joins.
-    source = source_query(columns, "LEFT JOIN")
+    source = source_query(columns)
     late = (
         f"s.vin IN (SELECT c.vin FROM ({source}) s JOIN car_info c ON c.vin = s.vin"
         f" WHERE c.valid_from >= :loaded_at AND {differs(columns)}"

@@ -25,18 +25,17 @@ def value_columns(frame_columns: Collection[str]) -> list[str]:
     return [name for name, needs in SOURCES.items() if set(needs) <= set(frame_columns)]
 
 
-def source_query(frame_columns: Collection[str], join: str = "JOIN") -> str:
-    """A SELECT that gives the staged rows with the keys of their models.
+def source_query(frame_columns: Collection[str]) -> str:
+    """A SELECT that gives the staged rows with the keys of their models, null where unknown.
 
-    Args:
-        frame_columns: The columns of the frame.
-        join: "LEFT JOIN" to have rows too whose model the tables don't know.
+    The joins are outer ones: the planner knows that these keep every row, whereas of inner ones,
+    with the model depending on the brand, it expects far too few rows and looks each up alone.
     """
     values = value_columns(frame_columns)
     columns = ["s.car_id", "s.vin", *(f"{'m' if v == 'model_id' else 's'}.{v}" for v in values)]
     joins = (
-        f"\n{join} car_brand AS b ON b.name = s.brand"
-        f"\n{join} car_model AS m ON m.brand_id = b.brand_id AND m.name = s.model"
+        "\nLEFT JOIN car_brand AS b ON b.name = s.brand"
+        "\nLEFT JOIN car_model AS m ON m.brand_id = b.brand_id AND m.name = s.model"
     )
     return f"SELECT {', '.join(columns)}\nFROM staging AS s" + joins * ("model_id" in values)
 
@@ -71,13 +70,14 @@ WITH source AS (
   USING source AS s ON c.vin = s.vin
 {indent(clauses, "  ")}
   RETURNING merge_action() AS action,
+            coalesce(s.car_id, uuidv7()) AS history_id,
             {", ".join(old[:5])},
             {", ".join(old[5:])}
 ), logged AS (
   INSERT INTO car_info_history
-         ({logged},
+         (history_id, {logged},
           "timestamp", operation)
-  SELECT {logged},
+  SELECT history_id, {logged},
          :loaded_at, lower(action)
   FROM merged WHERE action <> 'INSERT'
 )

@@ -64,7 +64,7 @@ def initial_load(
         require_no_cars(connection)
         started_at = read_clock(connection)
         loaded_at = loaded_at or started_at
-        received, refused = fill_staging(connection, cars)
+        received, refused, _ = fill_staging(connection, cars)
         repetitions, repeated = refuse_repeated(connection)
         rejected = join_rejected([refused, repeated])
         if len(rejected) and on_reject == "raise":

@@ -60,6 +60,15 @@ class Spelling:
         self._models: dict[tuple[str, str], str] = {}
         for brand, model in models:
             self._spell(brand, model)
+        self._given = self._count()
+
+    @property
+    def has_learned(self) -> bool:
+        """Whether a brand or a model was met that was not known from the start."""
+        return self._count() > self._given
+
+    def _count(self) -> int:
+        return len(self._brands) + len(self._models)
 
     def respell(self, brands: pa.Array, models: pa.Array) -> tuple[pa.Array, pa.Array]:
         """Give every row the spelling of its brand and model; a null stays null."""

@@ -9,6 +9,7 @@ import io
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from os import PathLike
+from typing import NamedTuple
 
 import pandas as pd
 import pyarrow as pa
@@ -24,6 +25,21 @@ from carlib.models import CarBrand, CarModel
 
 CHUNK_ROWS = 100_000
 REPEATED = "vin given more than once with different values"
+
+
+class Staged(NamedTuple):
+    """What came of filling the staging table.
+
+    Attributes:
+        received: The number of rows that came in.
+        rejected: Those that were refused, with the reason.
+        new_names: Whether a brand or a model is among them that the tables don't have.
+    """
+
+    received: int
+    rejected: pd.DataFrame
+    new_names: bool
+
 
 Cars = pd.DataFrame | Iterable[pd.DataFrame] | str | PathLike
 
@@ -51,16 +67,14 @@ def _slices(frame: pd.DataFrame) -> Iterator[pd.DataFrame]:
         yield frame.iloc[start:stop]
 
 
-def fill_staging(
-    connection: Connection, cars: Cars, required: Sequence[str] = REQUIRED
-) -> tuple[int, pd.DataFrame]:
+def fill_staging(connection: Connection, cars: Cars, required: Sequence[str] = REQUIRED) -> Staged:
     """Create the staging table and copy into it what can be loaded.
 
     A progress bar appears when it takes longer than two seconds. The client's memory holds one
     chunk at a time, and all rejected rows.
 
     Returns:
-        The number of rows received, and the rejected ones with the columns that came.
+        What came of it; the rejected rows have the columns that came.
     """
     columns = ", ".join(
         f"{name} {target.type.compile(connection.dialect)}" for name, target in TARGETS.items()
@@ -80,8 +94,11 @@ def fill_staging(
             came |= dict.fromkeys(frame.columns)
             received += len(frame)
             bar.update(len(frame))
-    connection.execute(text("ANALYZE staging"))
-    return received, join_rejected(rejected, [*(came or TARGETS), "reason"])
+    # What is joined on; a sample of 3,000 rows tells the planner enough, ten times as fast.
+    connection.execute(text("SET LOCAL default_statistics_target = 10"))
+    connection.execute(text("ANALYZE staging (vin, brand, model)"))
+    refused = join_rejected(rejected, [*(came or TARGETS), "reason"])
+    return Staged(received, refused, spelling.has_learned)
 
 
 def refuse_repeated(connection: Connection) -> tuple[int, pd.DataFrame]:
