@@ -90,6 +90,9 @@ def archive_history(
             deleted car. It has a time zone.
         directory: A folder, made if missing; the same one for every run.
 
+    Returns:
+        An `ArchiveReport`: how many rows went into which files.
+
     Raises:
         BadArgument: `before` has no time zone, or `directory` is a file.
         TablesMissing: The tables are not there; `create_tables` makes them.
