@@ -10,12 +10,14 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from carlib import create_tables, generate_cars, initial_load
+from carlib import create_tables, delta_load, generate_cars, initial_load
 from carlib.loading import staging
 
 MEMORY = """
 import os, resource, sys
-from carlib import connect, create_tables, generate_cars, initial_load
+from carlib import connect, create_tables, delta_load, generate_cars, initial_load
+
+load = {"initial": initial_load, "delta": delta_load}[sys.argv[2]]
 
 def pieces(rows):
     for start in range(0, rows, 10_000):
@@ -29,7 +31,7 @@ engine = connect(os.environ["URL"], schema=sys.argv[1])
 create_tables(engine)
 for rows in (30_000, 300_000):
     before = peak()
-    assert initial_load(engine, pieces(rows)).inserted == rows
+    assert load(engine, pieces(rows)).inserted == rows
     with engine.begin() as connection:
         connection.exec_driver_sql("TRUNCATE car_brand CASCADE")
 print(peak() - before)
@@ -37,11 +39,12 @@ engine.dispose()
 """
 
 
-def test_memory_does_not_grow_with_the_rows(make_engine, database_url, schema_name):
+@pytest.mark.parametrize("load", ["initial", "delta"])
+def test_memory_does_not_grow_with_the_rows(make_engine, database_url, schema_name, load):
     pytest.importorskip("resource", reason="peak memory is measured by a call of Unix")
     make_engine(schema_name)
     answer = subprocess.run(
-        [sys.executable, "-W", "error", "-c", MEMORY, schema_name],
+        [sys.executable, "-W", "error", "-c", MEMORY, schema_name, load],
         env=os.environ | {"URL": database_url},
         capture_output=True,
         text=True,
@@ -67,8 +70,9 @@ def last_line_shown(stream):
     return shown.strip()
 
 
+@pytest.mark.parametrize("load", [initial_load, delta_load])
 def test_a_bar_shows_the_progress_of_a_long_load_and_is_gone_afterwards(
-    engine, capsys, monkeypatch
+    engine, capsys, monkeypatch, load
 ):
     def copy(*arguments):
         time.sleep(0.8)
@@ -79,7 +83,7 @@ def test_a_bar_shows_the_progress_of_a_long_load_and_is_gone_afterwards(
     monkeypatch.setattr(staging, "CHUNK_ROWS", 250)
     create_tables(engine)
     capsys.readouterr()
-    assert initial_load(engine, generate_cars(1000)).inserted == 1000
+    assert load(engine, generate_cars(1000)).inserted == 1000
     shown = capsys.readouterr()
     assert shown.out == ""
     assert "75%" in shown.err

@@ -111,7 +111,7 @@ def delta_load(
         started_at = read_clock(connection)
         stream = _SameColumns(cars)
         required = [name for name in REQUIRED if name in stream.columns]
-        staged = fill_staging(connection, stream, required=required)
+        staged = fill_staging(connection, stream, stream.total, required)
         content = content_of_staging(connection, stream.columns) if batch else None
         again = batch is not None and was_loaded(connection, batch, content)
         outcome = _retried(
@@ -216,7 +216,7 @@ class _SameColumns:
     """The frames of a load, handed on as long as all have the same columns."""
 
     def __init__(self, cars: Cars) -> None:
-        frames = frames_of(cars)[0]
+        frames, self.total = frames_of(cars)
         first = list(islice(frames, 1))
         self.columns = delta_columns(first[0]) if first else ["vin"]
         self._frames = chain(first, frames)

@@ -13,7 +13,7 @@ from carlib.instants import announce, lock_for_load, read_clock, require_instant
 from carlib.loading.log import log_load
 from carlib.loading.rebuild import keys_built_afterwards
 from carlib.loading.report import LoadReport, describe_rejected
-from carlib.loading.staging import Cars, fill_staging, join_rejected, refuse_repeated
+from carlib.loading.staging import Cars, fill_staging, frames_of, join_rejected, refuse_repeated
 from carlib.tables import read_committed, require_tables
 
 OnReject = Literal["raise", "report"]
@@ -64,7 +64,7 @@ def initial_load(
         require_no_cars(connection)
         started_at = read_clock(connection)
         loaded_at = loaded_at or started_at
-        received, refused, _ = fill_staging(connection, cars)
+        received, refused, _ = fill_staging(connection, *frames_of(cars))
         repetitions, repeated = refuse_repeated(connection)
         rejected = join_rejected([refused, repeated])
         if len(rejected) and on_reject == "raise":

@@ -67,11 +67,22 @@ def _slices(frame: pd.DataFrame) -> Iterator[pd.DataFrame]:
         yield frame.iloc[start:stop]
 
 
-def fill_staging(connection: Connection, cars: Cars, required: Sequence[str] = REQUIRED) -> Staged:
+def fill_staging(
+    connection: Connection,
+    frames: Iterable[pd.DataFrame],
+    total: int | None,
+    required: Sequence[str] = REQUIRED,
+) -> Staged:
     """Create the staging table and copy into it what can be loaded.
 
     A progress bar appears when it takes longer than two seconds. The client's memory holds one
     chunk at a time, and all rejected rows.
+
+    Args:
+        connection: The staging table is gone with its transaction.
+        frames: Of bounded size, from `frames_of`.
+        total: The number of all rows, if known, for the progress bar.
+        required: The columns that must be there and filled.
 
     Returns:
         What came of it; the rejected rows have the columns that came.
@@ -82,7 +93,6 @@ def fill_staging(connection: Connection, cars: Cars, required: Sequence[str] = R
     connection.execute(
         text(f"CREATE TEMPORARY TABLE staging (row bigint, car_id uuid, {columns}) ON COMMIT DROP")
     )
-    frames, total = frames_of(cars)
     spelling, keys = Spelling(known_names(connection)), KeyMaker()
     received, rejected, came = 0, [], {}
     with tqdm(total=total, unit=" cars", unit_scale=True, delay=2, leave=False) as bar:
