@@ -1,0 +1,201 @@
+"""A frame as JSON: `{"columns": {"vin": ["ABC123", …], …}, "index": […]}`, columns as lists.
+
+Numbers, texts and truth values are JSON's own, so that SQL can ask for them. What JSON has no form
+for is text that keeps everything: instants in ISO 8601 with all their digits (in UTC where they
+have a time zone), decimals as they are written, bytes in hexadecimal. Spans of time and periods
+are whole numbers of their unit. What is missing is null. The dtypes are in the schema.
+
+JSONB holds numbers as PostgreSQL's `numeric`, which has no NaN in JSON, no infinity and no -0.0,
+and its texts have no NUL: such a frame is refused, or told as lossy. In plain JSON, infinity is the
+text "inf".
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from datetime import date, datetime, time
+from decimal import Decimal
+from uuid import UUID
+
+import numpy as np
+import pandas as pd
+
+from carlib.store.exact import values_of
+from carlib.store.pandas_meta import (
+    describe,
+    describe_values,
+    dtype_of,
+    objects,
+    refuse,
+    restore,
+)
+
+# How objects are written and read, by the name of their class; as they are where there is no word.
+_OBJECTS: dict[str, tuple[Callable, Callable] | None] = {
+    "nothing": None, "str": None, "int": None, "bool": None,
+    "float": (repr, float),
+    "Decimal": (str, Decimal),
+    "date": (date.isoformat, date.fromisoformat),
+    "datetime": (datetime.isoformat, datetime.fromisoformat),
+    "time": (time.isoformat, time.fromisoformat),
+    "bytes": (bytes.hex, bytes.fromhex),
+    "UUID": (str, UUID),
+}  # fmt: skip
+
+
+def encode(frame: pd.DataFrame, format: str) -> tuple[bytes, dict, list[str]]:
+    """Write a frame as JSON in UTF-8.
+
+    Returns:
+        The text, the frame's description, and what JSONB will lose.
+
+    Raises:
+        NotRepresentable: A column is of a dtype or of objects without a form here, or JSONB can't
+            hold one of its values.
+    """
+    description = describe(frame, format)
+    losses: list[str] = []
+    columns = {}
+    for place, label in enumerate(frame.columns):
+        values, what = values_of(frame.iloc[:, place]), f"the column {label!r}"
+        columns[str(label)] = _encode(values, description["dtypes"][place], what, format, losses)
+    levels = [
+        _encode(values_of(frame.index.get_level_values(i)), kind, "the index", format, losses)
+        for i, kind in enumerate(description["index"].get("levels", ()))
+    ]
+    document = {"columns": columns, "index": levels}
+    try:
+        text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return text.encode(), description, losses
+    except ValueError as error:  # a lone surrogate, or a whole number of thousands of digits
+        raise refuse(format, "a value", f"it can't be written as JSON ({error})") from error
+
+
+def decode(text: str | bytes, description: dict, rows: int, positions: Sequence[int]) -> object:
+    """Read a frame back, or those of its columns that stand at `positions`."""
+    document = json.loads(text)
+    labels, kinds = description["columns"]["labels"], description["dtypes"]
+    columns = [_decode(document["columns"][str(labels[i])], kinds[i]) for i in positions]
+    levels = [
+        _decode(values, kind)
+        for values, kind in zip(
+            document["index"], description["index"].get("levels", ()), strict=True
+        )
+    ]
+    return restore(columns, list(positions), levels, description, rows)
+
+
+def _encode(values: object, kind: dict, what: str, format: str, losses: list[str]) -> list:
+    dtype = values.dtype
+    if isinstance(dtype, pd.CategoricalDtype):
+        categories = values_of(dtype.categories)
+        kind["of"] = describe_values(categories, f"the categories of {what}", format)
+        kind["ordered"] = bool(dtype.ordered)
+        kind["categories"] = written = _encode(categories, kind["of"], what, format, losses)
+        return [None if code < 0 else written[code] for code in values.codes]
+    if dtype == object:
+        result = _encode_objects(values, kind, what, format)
+    elif isinstance(dtype, pd.StringDtype):
+        result = values.to_numpy(dtype=object, na_value=None).tolist()
+    elif isinstance(dtype, pd.DatetimeTZDtype):
+        naive = values.tz_convert("UTC").tz_localize(None)
+        result = [None if t == "NaT" else t + "Z" for t in _instants(naive)]
+    elif isinstance(dtype, pd.PeriodDtype):
+        result = _whole(values.asi8, values.isna())
+    elif isinstance(dtype, pd.core.dtypes.dtypes.BaseMaskedDtype):
+        plain = values.to_numpy(dtype=object, na_value=None)
+        result = plain.tolist()
+        if dtype.kind == "f":
+            result = _floats(plain.tolist(), what, format, losses)
+    elif isinstance(dtype, np.dtype) and dtype.kind in "biu":
+        result = values.tolist()
+    elif isinstance(dtype, np.dtype) and dtype.kind == "f" and dtype.itemsize <= 8:
+        numbers = np.asarray(values)
+        result = numbers.astype(float).tolist()
+        odd = not np.isfinite(numbers).all() or (np.signbit(numbers) & (numbers == 0)).any()
+        result = _floats(result, what, format, losses) if odd else result
+        if odd and format == "json":
+            result = [None if value == "nan" else value for value in result]
+    elif isinstance(dtype, np.dtype) and dtype.kind == "M":
+        result = [None if t == "NaT" else t for t in _instants(values)]
+    elif isinstance(dtype, np.dtype) and dtype.kind == "m":
+        result = _whole(values.view("int64"), np.isnat(values))
+    else:
+        raise refuse(format, what, f"dtype {dtype} has no form in JSON", "parquet")
+    if format == "jsonb" and any(type(v) is str and "\0" in v for v in result):
+        raise refuse(format, what, "JSONB's texts can't hold the character NUL", "json")
+    return result
+
+
+def _encode_objects(values: object, kind: dict, what: str, format: str) -> list:
+    name = kind["kind"]
+    if name not in _OBJECTS:
+        raise refuse(format, what, f"objects of class {name} have no form in JSON")
+    write = _OBJECTS[name][0] if _OBJECTS[name] else lambda value: value
+    missing = pd.isna(np.fromiter(values, dtype=object, count=len(values)))
+    pairs = zip(values, missing, strict=True)
+    if name == "Decimal":  # Decimal("NaN") is a value of its own
+        return [write(value) if isinstance(value, Decimal) else None for value in values]
+    return [None if gone else write(value) for value, gone in pairs]
+
+
+def _floats(values: list, what: str, format: str, losses: list[str]) -> list:
+    result = []
+    negative = 0
+    for value in values:
+        if value is not None and (value != value or value in (np.inf, -np.inf)):
+            if format == "jsonb":
+                why = f"numbers in JSONB can't be {value}"
+                raise refuse(format, what, why, "parquet")
+            value = repr(float(value))
+        elif value is not None:
+            value = float(value)
+            negative += value == 0 and str(value) == "-0.0"
+        result.append(value)
+    if negative and format == "jsonb":
+        losses.append(f"{what}: {negative} values -0.0 become 0.0")
+    return result
+
+
+def _instants(values: object) -> list[str]:
+    return np.datetime_as_string(np.asarray(values)).tolist()
+
+
+def _whole(numbers: np.ndarray, missing: np.ndarray) -> list:
+    return [None if gone else n for n, gone in zip(numbers.tolist(), missing, strict=True)]
+
+
+def _decode(values: list, kind: dict) -> object:
+    if "categories" in kind:
+        codes = {value: code for code, value in enumerate(kind["categories"])}
+        categories = pd.Index(_decode(kind["categories"], kind["of"]))
+        dtype = pd.CategoricalDtype(categories, kind["ordered"])
+        numbers = np.array([-1 if value is None else codes[value] for value in values], dtype=int)
+        return pd.Categorical.from_codes(numbers, dtype=dtype)
+    if kind["dtype"] == "object":
+        read = _OBJECTS[kind["kind"]]
+        if read:
+            values = [None if value is None else read[1](value) for value in values]
+        return objects(values, kind)
+    dtype = dtype_of(kind)
+    if isinstance(dtype, pd.DatetimeTZDtype):
+        texts = ["NaT" if value is None else value[:-1] for value in values]
+        utc = pd.DatetimeIndex(np.array(texts, dtype=f"datetime64[{dtype.unit}]"), tz="UTC")
+        return utc.tz_convert(dtype.tz).array
+    if isinstance(dtype, pd.PeriodDtype):
+        numbers = [pd.NaT._value if value is None else value for value in values]
+        return pd.arrays.PeriodArray(np.array(numbers, dtype="int64"), dtype=dtype)
+    if isinstance(dtype, pd.core.dtypes.dtypes.BaseMaskedDtype):
+        missing = np.array([value is None for value in values], dtype=bool)
+        filled = [0 if value is None else value for value in values]
+        data = np.array(filled, dtype=dtype.numpy_dtype)
+        return type(dtype).construct_array_type()(data, missing)
+    if isinstance(dtype, pd.StringDtype):
+        return pd.array(values, dtype=dtype)
+    if dtype.kind == "f":
+        return np.array([np.nan if v is None else float(v) for v in values], dtype=dtype)
+    if dtype.kind == "m":
+        numbers = [pd.NaT._value if value is None else value for value in values]
+        return np.array(numbers, dtype="int64").view(dtype)
+    if dtype.kind == "M":
+        return np.array(["NaT" if value is None else value for value in values], dtype=dtype)
+    return np.array(values, dtype=dtype)
