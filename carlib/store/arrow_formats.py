@@ -4,12 +4,15 @@ Any reader of these formats can read the files; what pandas has beyond Arrow is 
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from carlib.store.errors import NotRepresentable
 from carlib.store.exact import values_of
+from carlib.store.json_layout import category_dtype, describe_categories
 from carlib.store.pandas_meta import (
     LEVEL,
     describe,
@@ -40,6 +43,7 @@ def encode(frame: pd.DataFrame, format: str, compression: str) -> tuple[pa.Buffe
         NotRepresentable: Arrow has no type for a column, or its values have several.
     """
     description = describe(frame, format)
+    _describe_categories(frame, description, format)
     table = _table(frame, format)
     sink = pa.BufferOutputStream()
     codec = None if compression == "none" else compression
@@ -62,6 +66,10 @@ def decode(
 
     Args:
         source: The bytes as an Arrow buffer, or a seekable file.
+        format: parquet or feather.
+        description: What `encode` returned.
+        rows: How many rows there are.
+        positions: Which columns, counted from 0.
     """
     index, labels = description["index"], description["columns"]["labels"]
     levels = [LEVEL.format(i) for i in range(len(index.get("levels", ())))]
@@ -76,6 +84,16 @@ def decode(
     values = [_values(table, name, kind) for name, kind in zip(names, kinds, strict=True)]
     columns, index_values = values[: len(positions)], values[len(positions) :]
     return restore(columns, list(positions), index_values, description, rows)
+
+
+def _describe_categories(frame: pd.DataFrame, description: dict, format: str) -> None:
+    """Note the categories, since a Parquet file holds only those that occur."""
+    levels = [frame.index.get_level_values(i).dtype for i in range(frame.index.nlevels)]
+    kinds = [*description["dtypes"], *description["index"].get("levels", ())]
+    for dtype, kind in zip([*frame.dtypes, *levels], kinds, strict=False):
+        if isinstance(dtype, pd.CategoricalDtype):
+            with suppress(NotRepresentable):  # then it is seen whether Arrow brings them back
+                describe_categories(dtype, kind, "a column", format, [])
 
 
 def _table(frame: pd.DataFrame, format: str) -> pa.Table:
@@ -102,6 +120,9 @@ def _values(table: pa.Table, name: str, kind: dict) -> object:
     column = table.column(name)
     if kind["dtype"] == "object":
         return objects(column.to_pylist(), kind)
+    if "categories" in kind:
+        wanted, found = category_dtype(kind), column.to_pandas().array
+        return found.set_categories(wanted.categories, ordered=wanted.ordered)
     wanted = dtype_of(kind)
     if hasattr(wanted, "__from_arrow__"):
         return wanted.__from_arrow__(column)

@@ -1,8 +1,8 @@
 """Bytes into and out of PostgreSQL by COPY in its binary form, a piece at a time.
 
 As a parameter of a statement, psycopg2 sends bytes as hexadecimal text: twice the size, and several
-copies in memory. COPY's binary form sends them as they are (PostgreSQL documentation, "COPY", "Binary
-Format"). Neither side of this module holds more than a few megabytes beside the bytes themselves.
+copies in memory. COPY's binary form sends them as they are (PostgreSQL documentation, "COPY",
+"Binary Format"). Here no more than a few megabytes are held beside the bytes themselves.
 """
 
 import struct

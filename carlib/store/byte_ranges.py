@@ -67,18 +67,23 @@ class BlobFile(io.RawIOBase):
         self._place = 0
         self._blocks: dict[int, memoryview] = {}
         self._lock = threading.RLock()  # Arrow reads from threads of its own
-        self.moved = len(row.blocks)
+        self._checksums = bytes(row.blocks)
+        self.moved = len(self._checksums)
 
     def readable(self) -> bool:
+        """Say that it can be read."""
         return True
 
     def seekable(self) -> bool:
+        """Say that one can move in it."""
         return True
 
     def tell(self) -> int:
+        """Say where it stands."""
         return self._place
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Move to a place, and say where that is."""
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._row.bytes}[whence]
         self._place = base + offset
         return self._place
@@ -115,6 +120,6 @@ class BlobFile(io.RawIOBase):
         for place in range(count):
             block = data[place * BLOCK : (place + 1) * BLOCK]
             number = first + place
-            if hashlib.sha256(block).digest() != self._row.blocks[32 * number : 32 * number + 32]:
+            if hashlib.sha256(block).digest() != self._checksums[32 * number : 32 * number + 32]:
                 raise damaged(self._row, f"another checksum of its block {number}")
             self._blocks[number] = block

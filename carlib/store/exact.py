@@ -24,11 +24,7 @@ def differences(frame: pd.DataFrame, back: pd.DataFrame) -> list[str]:
         A text for each difference, such as "column 'price': dtype object became float64"; `[]`
         where the frames are equal in everything.
     """
-    found = []
-    if type(frame) is not type(back):
-        found.append(f"the class {type(frame).__name__} became {type(back).__name__}")
-    if frame.flags.allows_duplicate_labels != back.flags.allows_duplicate_labels:
-        found.append("the flag allows_duplicate_labels")
+    found = about(frame, back)
     if len(frame) != len(back):
         return [*found, f"{len(frame)} rows became {len(back)}"]
     found += _labels(frame.columns, back.columns, "the columns")
@@ -38,6 +34,16 @@ def differences(frame: pd.DataFrame, back: pd.DataFrame) -> list[str]:
     for place, name in enumerate(frame.columns):
         one, other = values_of(frame.iloc[:, place]), values_of(back.iloc[:, place])
         found += _values(one, other, f"column {name!r}")
+    return found
+
+
+def about(frame: pd.DataFrame, back: pd.DataFrame) -> list[str]:
+    """Tell how frames differ as objects of Python: class and flags."""
+    found = []
+    if type(frame) is not type(back):
+        found.append(f"the class {type(frame).__name__} became {type(back).__name__}")
+    if frame.flags.allows_duplicate_labels != back.flags.allows_duplicate_labels:
+        found.append("the flag allows_duplicate_labels")
     return found
 
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from carlib.errors import BadArgument
 from carlib.store import arrow_formats, json_layout
-from carlib.store.exact import differences
+from carlib.store.exact import about, differences
 from carlib.store.pandas_meta import refuse
 
 COMPRESSIONS = {
@@ -72,9 +72,10 @@ def encode(frame: pd.DataFrame, format: str, compression: str) -> Encoded:
     view = memoryview(data)
     kinds = [*description["dtypes"], *description["index"].get("levels", ())]
     doubtful = [i for i, kind in enumerate(description["dtypes"]) if not sure(kind)]
-    if not all(map(sure, kinds)) or type(frame) is not pd.DataFrame or not _plain(frame):
+    losses = losses + about(frame, pd.DataFrame())
+    if not all(map(sure, kinds)):
         back = decode(view, format, compression, description, len(frame), doubtful)
-        losses = losses + differences(frame.iloc[:, doubtful], back)
+        losses = [*dict.fromkeys(losses + differences(frame.iloc[:, doubtful], back))]
     return Encoded(view, json.dumps(description), losses)
 
 
@@ -105,10 +106,6 @@ def arrow_is_sure(kind: dict) -> bool:
 def json_layout_is_sure(kind: dict) -> bool:
     """Whether JSON brings back any column of this kind exactly."""
     return kind["dtype"] in arrow_formats.SURE and "categories" not in kind
-
-
-def _plain(frame: pd.DataFrame) -> bool:
-    return frame.flags.allows_duplicate_labels
 
 
 def _pickled(frame: pd.DataFrame, compression: str) -> memoryview:

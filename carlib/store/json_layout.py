@@ -41,6 +41,11 @@ _OBJECTS: dict[str, tuple[Callable, Callable] | None] = {
     "UUID": (str, UUID),
 }  # fmt: skip
 
+# Pandas' types for numbers and truth values that can also be missing.
+_NULLABLE = {"boolean", "Float32", "Float64"} | {
+    f"{sign}Int{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64)
+}
+
 
 def encode(frame: pd.DataFrame, format: str) -> tuple[bytes, dict, list[str]]:
     """Write a frame as JSON in UTF-8.
@@ -67,7 +72,35 @@ def encode(frame: pd.DataFrame, format: str) -> tuple[bytes, dict, list[str]]:
         text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         return text.encode(), description, losses
     except ValueError as error:  # a lone surrogate, or a whole number of thousands of digits
-        raise refuse(format, "a value", f"it can't be written as JSON ({error})") from error
+        what = next(
+            (f"the column {name!r}" for name in columns if not _fits(columns[name])), "a value"
+        )
+        raise refuse(format, what, f"it can't be written as JSON ({error})") from error
+
+
+def describe_categories(
+    dtype: pd.CategoricalDtype, kind: dict, what: str, format: str, losses: list[str]
+) -> None:
+    """Add the categories, used or not, to the description of a column."""
+    categories = values_of(dtype.categories)
+    of = describe_values(categories, f"the categories of {what}", format)
+    written = _encode(categories, of, what, format, losses)
+    kind |= {"of": of, "ordered": bool(dtype.ordered), "categories": written}
+
+
+def category_dtype(kind: dict) -> pd.CategoricalDtype:
+    """The dtype whose categories were described."""
+    values = _decode(kind["categories"], kind["of"])
+    categories = pd.Index(values, dtype=values.dtype, copy=False)
+    return pd.CategoricalDtype(categories, kind["ordered"])
+
+
+def _fits(values: list) -> bool:
+    try:
+        json.dumps(values, ensure_ascii=False).encode()
+    except ValueError:
+        return False
+    return True
 
 
 def decode(text: str | bytes, description: dict, rows: int, positions: Sequence[int]) -> object:
@@ -87,12 +120,9 @@ def decode(text: str | bytes, description: dict, rows: int, positions: Sequence[
 def _encode(values: object, kind: dict, what: str, format: str, losses: list[str]) -> list:
     dtype = values.dtype
     if isinstance(dtype, pd.CategoricalDtype):
-        categories = values_of(dtype.categories)
-        kind["of"] = describe_values(categories, f"the categories of {what}", format)
-        kind["ordered"] = bool(dtype.ordered)
-        kind["categories"] = written = _encode(categories, kind["of"], what, format, losses)
-        return [None if code < 0 else written[code] for code in values.codes]
-    if dtype == object:
+        describe_categories(dtype, kind, what, format, losses)
+        return [None if code < 0 else kind["categories"][code] for code in values.codes]
+    if dtype == "object":
         result = _encode_objects(values, kind, what, format)
     elif isinstance(dtype, pd.StringDtype):
         result = values.to_numpy(dtype=object, na_value=None).tolist()
@@ -101,7 +131,7 @@ def _encode(values: object, kind: dict, what: str, format: str, losses: list[str
         result = [None if t == "NaT" else t + "Z" for t in _instants(naive)]
     elif isinstance(dtype, pd.PeriodDtype):
         result = _whole(values.asi8, values.isna())
-    elif isinstance(dtype, pd.core.dtypes.dtypes.BaseMaskedDtype):
+    elif str(dtype) in _NULLABLE:
         plain = values.to_numpy(dtype=object, na_value=None)
         result = plain.tolist()
         if dtype.kind == "f":
@@ -120,7 +150,7 @@ def _encode(values: object, kind: dict, what: str, format: str, losses: list[str
     elif isinstance(dtype, np.dtype) and dtype.kind == "m":
         result = _whole(values.view("int64"), np.isnat(values))
     else:
-        raise refuse(format, what, f"dtype {dtype} has no form in JSON", "parquet")
+        raise refuse(format, what, f"dtype {dtype} has no form in JSON")
     if format == "jsonb" and any(type(v) is str and "\0" in v for v in result):
         raise refuse(format, what, "JSONB's texts can't hold the character NUL", "json")
     return result
@@ -166,11 +196,11 @@ def _whole(numbers: np.ndarray, missing: np.ndarray) -> list:
 
 def _decode(values: list, kind: dict) -> object:
     if "categories" in kind:
-        codes = {value: code for code, value in enumerate(kind["categories"])}
-        categories = pd.Index(_decode(kind["categories"], kind["of"]))
-        dtype = pd.CategoricalDtype(categories, kind["ordered"])
-        numbers = np.array([-1 if value is None else codes[value] for value in values], dtype=int)
-        return pd.Categorical.from_codes(numbers, dtype=dtype)
+        # JSONB gives 1e22 out as a whole number of that value.
+        key = float if kind["of"]["dtype"].lower().startswith("float") else lambda value: value
+        codes = {key(value): code for code, value in enumerate(kind["categories"])}
+        numbers = [-1 if value is None else codes[key(value)] for value in values]
+        return pd.Categorical.from_codes(np.array(numbers, dtype=int), dtype=category_dtype(kind))
     if kind["dtype"] == "object":
         read = _OBJECTS[kind["kind"]]
         if read:
@@ -184,11 +214,11 @@ def _decode(values: list, kind: dict) -> object:
     if isinstance(dtype, pd.PeriodDtype):
         numbers = [pd.NaT._value if value is None else value for value in values]
         return pd.arrays.PeriodArray(np.array(numbers, dtype="int64"), dtype=dtype)
-    if isinstance(dtype, pd.core.dtypes.dtypes.BaseMaskedDtype):
+    if str(dtype) in _NULLABLE:
         missing = np.array([value is None for value in values], dtype=bool)
         filled = [0 if value is None else value for value in values]
         data = np.array(filled, dtype=dtype.numpy_dtype)
-        return type(dtype).construct_array_type()(data, missing)
+        return dtype.construct_array_type()(data, missing)
     if isinstance(dtype, pd.StringDtype):
         return pd.array(values, dtype=dtype)
     if dtype.kind == "f":

@@ -45,7 +45,7 @@ def describe_values(values: pd.api.extensions.ExtensionArray, what: str, format:
     dtype = values.dtype
     if isinstance(dtype, pd.StringDtype):
         return {"dtype": "text", "storage": dtype.storage, "missing": str(dtype.na_value)}
-    if dtype != object:
+    if dtype != "object":
         return {"dtype": str(dtype)}
     kinds = {type(value) for value in values}
     missing = {str(v) for v in values if v is None or v is pd.NaT or v is pd.NA}
@@ -103,15 +103,22 @@ def restore(
         rows: How many rows there are.
     """
     labels, index = description["columns"], _restore_index(description["index"], levels, rows)
-    series = {place: pd.Series(values, index=index) for place, values in enumerate(columns)}
+    series = {
+        place: _as_it_is(pd.Series, values, index=index) for place, values in enumerate(columns)
+    }
     frame = pd.DataFrame(series, index=index, columns=range(len(columns)), copy=False)
-    names = [labels["labels"][i] for i in positions]
-    if "range" in labels and len(positions) == len(labels["labels"]):
-        frame.columns = pd.RangeIndex(*labels["range"], name=labels["name"])
+    if "range" in labels:
+        every = pd.RangeIndex(*labels["range"], name=labels["name"])
     else:
         dtype = dtype_of(labels["description"])
-        frame.columns = pd.Index(names, dtype=dtype, name=labels["name"])
+        every = pd.Index(labels["labels"], dtype=dtype, name=labels["name"])
+    frame.columns = every if positions == [*range(len(every))] else every.take(positions)
     return frame
+
+
+def _as_it_is(kind: type, values: object, **arguments: object) -> pd.Series | pd.Index:
+    """A Series or an Index of values, without a guess what texts in objects may be."""
+    return kind(values, dtype=values.dtype, copy=False, **arguments)
 
 
 def _describe_labels(labels: pd.Index, format: str) -> dict:
@@ -121,10 +128,7 @@ def _describe_labels(labels: pd.Index, format: str) -> dict:
     name = _describe_name(labels.name, "the columns", format)
     if isinstance(labels, pd.RangeIndex):
         numbers = [labels.start, labels.stop, labels.step]
-        return {
-            "range": numbers, "labels": list(labels), "name": name,
-            "description": {"dtype": "int64"},
-        }  # fmt: skip
+        return {"range": numbers, "labels": list(labels), "name": name}
     double = [label for label, count in Counter(labels).items() if count > 1]
     if double:
         raise refuse(format, f"{Counter(labels)[double[0]]} columns {double[0]!r}", "names differ")
@@ -136,6 +140,8 @@ def _describe_labels(labels: pd.Index, format: str) -> dict:
         if re.fullmatch(r"__index_level_\d+__", label):
             raise refuse(format, f"the column {label!r}", "Arrow names an index like that")
         _check_text(label, f"the column {label!r}", format)
+        if format == "jsonb" and "\0" in label:
+            raise refuse(format, f"the column {label!r}", "JSONB can't hold the NUL in it", "json")
     if not whole and not (labels.dtype == object or isinstance(labels.dtype, pd.StringDtype)):
         raise refuse(format, f"column names of dtype {labels.dtype}", "they are not plain texts")
     description = describe_values(values_of(labels), "the column names", format)
@@ -160,8 +166,10 @@ def _restore_index(description: dict, levels: list, rows: int) -> pd.Index:
     if "range" in description:
         return pd.RangeIndex(*description["range"], name=names[0])
     if description["multi"]:
-        return pd.MultiIndex.from_arrays(levels, names=names)
-    index = pd.Index(levels[0], name=names[0], copy=False)
+        return pd.MultiIndex.from_arrays(
+            [_as_it_is(pd.Index, level) for level in levels], names=names
+        )
+    index = _as_it_is(pd.Index, levels[0], name=names[0])
     if description["freq"]:
         index.freq = description["freq"]
     return index

@@ -33,6 +33,16 @@ SELECT convert_to(CAST(document AS text), 'UTF8') FROM dataframe_store WHERE blo
 SETTLE = text("""
 UPDATE dataframe_store SET sha256 = :sha256, bytes = :bytes, seal = :seal WHERE blob_id = :blob
 """)
+# The sizes of values stored out of line are in their pointers: no byte of them is read.
+LIST = text("""
+SELECT name, version, format, compression, "rows", columns, bytes,
+    coalesce(pg_column_size(data), 0) + coalesce(pg_column_size(document), 0) + coalesce(
+        (SELECT sum(pg_column_size(c.data)) FROM dataframe_store_chunk c
+         WHERE c.blob_id = s.blob_id AND s.chunk_bytes > 0), 0) AS stored_bytes,
+    created_at
+FROM dataframe_store s ORDER BY name COLLATE "C", version
+""")
+DELETE = "DELETE FROM dataframe_store WHERE name = :name"
 TEXTS = ("name", "format", "compression", "sha256", "seal", "schema")
 LONG = ("rows", "columns", "bytes", "chunk_bytes")
 
@@ -43,6 +53,7 @@ def write(connection: Connection, values: dict[str, object], schema: str, data: 
     Whoever writes the same name waits here until this transaction has ended.
 
     Args:
+        connection: The row becomes part of its transaction.
         values: Name, format, compression, rows and columns.
         schema: The frame's description, as JSON.
         data: The bytes; for JSONB the document's text.

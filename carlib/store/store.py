@@ -1,11 +1,8 @@
 """DataFrameStore: whole frames under a name, each put is a new version, none ever changes."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime
-from numbers import Integral
 
 import pandas as pd
 import psycopg2
@@ -15,55 +12,15 @@ from sqlalchemy.engine import Connection, Row
 
 from carlib.errors import BadArgument
 from carlib.store import arrow_formats, rows
+from carlib.store.arguments import check_name, check_readable, check_version, positions_of
 from carlib.store.byte_ranges import BlobFile
-from carlib.store.errors import LossyFormat, PickleNotAllowed, UnknownFormat
-from carlib.store.formats import COMPRESSIONS, check_format, decode, encode
+from carlib.store.errors import LossyFormat
+from carlib.store.formats import check_format, decode, encode
 from carlib.store.pandas_meta import refuse
-from carlib.store.seal import called, damaged
+from carlib.store.seal import damaged
+from carlib.store.stored_frame import StoredFrame
 from carlib.store.tables import make_store_tables
 from carlib.tables import read_committed
-
-NAME_BYTES = 1000  # an entry of an index in PostgreSQL has room for 2,704 bytes
-
-# The sizes of values stored out of line are in their pointers: no byte of them is read.
-LIST = text("""
-SELECT name, version, format, compression, "rows", columns, bytes,
-    coalesce(pg_column_size(data), 0) + coalesce(pg_column_size(document), 0) + coalesce(
-        (SELECT sum(pg_column_size(c.data)) FROM dataframe_store_chunk c
-         WHERE c.blob_id = s.blob_id AND s.chunk_bytes > 0), 0) AS stored_bytes,
-    created_at
-FROM dataframe_store s ORDER BY name COLLATE "C", version
-""")
-DELETE = "DELETE FROM dataframe_store WHERE name = :name"
-
-
-@dataclass(frozen=True)
-class StoredFrame:
-    """What a put stored.
-
-    Attributes:
-        name: The frame's name.
-        version: Its version, from 1.
-        format: One of pickle, json, jsonb, parquet, feather.
-        compression: One of none, snappy, gzip, zstd, lz4.
-        rows: The number of rows.
-        columns: The number of columns.
-        bytes: The size of what was stored; for jsonb, of the document's text.
-        sha256: The checksum of these bytes, as 64 hexadecimal digits.
-        created_at: When it was stored, by the server's clock.
-        losses: What is different when it is read back, as accepted; else empty.
-    """
-
-    name: str
-    version: int
-    format: str
-    compression: str
-    rows: int
-    columns: int
-    bytes: int
-    sha256: str
-    created_at: datetime
-    losses: tuple[str, ...] = ()
 
 
 class DataFrameStore:
@@ -112,7 +69,7 @@ class DataFrameStore:
             NotRepresentable: The format can't hold the frame; the message names a format that can.
             LossyFormat: The frame would come back different; `.losses` says in what.
         """
-        _check_name(name)
+        check_name(name)
         if not isinstance(frame, pd.DataFrame):
             raise BadArgument(f"frame is a DataFrame; found a {type(frame).__name__}.")
         compression = check_format(format, compression)
@@ -164,20 +121,20 @@ class DataFrameStore:
             UnknownFormat: It was written by another version of carlib.
             BadArgument: It has no such column, or one is asked for twice.
         """
-        _check_name(name)
-        _check_version(version)
+        check_name(name)
+        check_version(version)
         with _one_snapshot(self._engine) as connection:
             row = rows.find(connection, name, version)
-            _check_readable(row, allow_pickle)
+            check_readable(row, allow_pickle)
             description = json.loads(row.schema_text)
             if columns is not None and row.format == "parquet":
-                positions = _positions(row, description["columns"]["labels"], columns)
+                positions = positions_of(row, description["columns"]["labels"], columns)
                 return _read_columns(connection, row, description, positions)
             data = rows.read(connection, row)
         frame = decode(data, row.format, row.compression, description, row.rows)
         if columns is None:
             return frame
-        chosen = frame.iloc[:, _positions(row, list(frame.columns), columns)]
+        chosen = frame.iloc[:, positions_of(row, list(frame.columns), columns)]
         chosen.attrs["bytes_moved"] = row.bytes
         return chosen
 
@@ -189,7 +146,7 @@ class DataFrameStore:
             blob's size), stored_bytes (in the table, after TOAST), created_at.
         """
         with self._engine.connect() as connection:
-            result = connection.execute(LIST)
+            result = connection.execute(rows.LIST)
             frame = pd.DataFrame(result.all(), columns=list(result.keys()))
         whole = ("version", "rows", "columns", "bytes", "stored_bytes")
         instants = pd.to_datetime(frame["created_at"], utc=True).dt.as_unit("us")
@@ -206,9 +163,9 @@ class DataFrameStore:
         Raises:
             FrameNotFound: There was none.
         """
-        _check_name(name)
-        _check_version(version)
-        query = DELETE if version is None else DELETE + " AND version = :version"
+        check_name(name)
+        check_version(version)
+        query = rows.DELETE if version is None else rows.DELETE + " AND version = :version"
         with read_committed(self._engine) as connection:
             count = connection.execute(text(query), {"name": name, "version": version}).rowcount
             if not count:
@@ -217,7 +174,7 @@ class DataFrameStore:
 
 
 @contextmanager
-def _one_snapshot(engine: Engine) -> Connection:
+def _one_snapshot(engine: Engine) -> Iterator[Connection]:
     """A transaction in which a row and its bytes belong together, whoever deletes meanwhile."""
     options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
     with engine.connect().execution_options(**options) as connection, connection.begin():
@@ -225,55 +182,12 @@ def _one_snapshot(engine: Engine) -> Connection:
 
 
 @contextmanager
-def _refusals(format: str) -> None:
+def _refusals(format: str) -> Iterator[None]:
     """Say in our words what the server said of a document that it can't hold."""
     try:
         yield
     except (psycopg2.errors.ProgramLimitExceeded, psycopg2.errors.DataError) as error:
         raise refuse(format, "a value", f"PostgreSQL refused it ({error})", "parquet") from error
-
-
-def _check_readable(row: Row, allow_pickle: bool) -> None:
-    if row.compression not in COMPRESSIONS.get(row.format, ()):
-        raise UnknownFormat(
-            f"Expected {called(row)} in a format of this carlib ({', '.join(COMPRESSIONS)}); found "
-            f"{row.format!r} with compression {row.compression!r}. Update carlib."
-        )
-    if row.format == "pickle" and allow_pickle is not True:
-        raise PickleNotAllowed(
-            f"Expected allow_pickle=True for {called(row)}. A pickle is a program that runs when "
-            "it is loaded, with all your rights, and the database can't tell who wrote it. Pass "
-            "allow_pickle=True if you trust everybody who can write to this table."
-        )
-
-
-def _check_name(name: object) -> None:
-    try:
-        fits = "\0" not in name and len(name.encode()) <= NAME_BYTES
-    except (AttributeError, TypeError, UnicodeEncodeError):
-        fits = False
-    if not fits:
-        raise BadArgument(
-            f"name is a text of at most {NAME_BYTES:,} bytes of UTF-8 without NUL; found {name!r}."
-        )
-
-
-def _check_version(version: object) -> None:
-    whole = isinstance(version, Integral) and not isinstance(version, bool)
-    if version is not None and not (whole and 1 <= version < 2**31):
-        raise BadArgument(f"version is a whole number from 1, or None; found {version!r}.")
-
-
-def _positions(row: Row, labels: list, columns: Sequence[object]) -> list[int]:
-    """Where the wanted columns stand."""
-    if isinstance(columns, str) or len(set(columns)) < len(columns):
-        raise BadArgument(f"columns is a list of names, each once; found {columns!r}.")
-    places = {label: place for place, label in enumerate(labels)}
-    unknown = [name for name in columns if name not in places]
-    if unknown:
-        some = ", ".join(map(repr, labels[:20]))
-        raise BadArgument(f"{called(row)} has no column {unknown[0]!r}. It has {some}.")
-    return [places[name] for name in columns]
 
 
 def _read_columns(
