@@ -56,9 +56,7 @@ def check(frame, format):
     if back is None:
         return
     assert bool(differences(frame, back)) == bool(losses), (format, differences(frame, back))
-    if (
-        not losses and len(frame) and frame.index.nlevels == 1
-    ):  # pandas guesses at levels of objects
+    if not losses and len(frame) and frame.index.nlevels == 1:
         pd.testing.assert_frame_equal(frame, back, check_exact=True)
 
 

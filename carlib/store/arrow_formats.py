@@ -121,8 +121,7 @@ def _values(table: pa.Table, name: str, kind: dict) -> object:
     if kind["dtype"] == "object":
         return objects(column.to_pylist(), kind)
     if "categories" in kind:
-        wanted, found = category_dtype(kind), column.to_pandas().array
-        return found.set_categories(wanted.categories, ordered=wanted.ordered)
+        return pd.Categorical(column.to_pandas(), dtype=category_dtype(kind))
     wanted = dtype_of(kind)
     if hasattr(wanted, "__from_arrow__"):
         return wanted.__from_arrow__(column)

@@ -21,8 +21,11 @@ RETURNING last_version, CAST(uuidv7() AS text)
 # The row without its bytes and its document.
 FIND = """
 SELECT blob_id, name, version, format, compression, "rows", columns, bytes, chunk_bytes, sha256,
-    seal, blocks, CAST(schema AS text) AS schema_text, created_at
-FROM dataframe_store WHERE name = :name
+    seal, blocks, CAST(schema AS text) AS schema_text, created_at,
+    coalesce(octet_length(data), 0) + coalesce(
+        (SELECT sum(octet_length(c.data)) FROM dataframe_store_chunk c
+         WHERE c.blob_id = s.blob_id), 0) AS there
+FROM dataframe_store s WHERE name = :name
 """
 NEWEST = text(FIND + "ORDER BY version DESC LIMIT 1")
 OF_VERSION = text(FIND + "AND version = :version")
@@ -97,6 +100,8 @@ def find(connection: Connection, name: str, version: int | None) -> Row:
     if row is None:
         raise not_found(name, version)
     check_seal(row)
+    if row.format != "jsonb" and row.there != row.bytes:
+        raise damaged(row, f"{row.there:,} bytes where {row.bytes:,} were written")
     return row
 
 
