@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -115,11 +116,7 @@ def test_names_with_any_text(store, name):
 
 @pytest.mark.parametrize("name", ["a\0b", "\ud800", "x" * 1001, None, 3, b"x"])
 def test_names_that_cannot_be(store, name):
-    for call in (
-        lambda: store.put(name, SMALL),
-        lambda: store.get(name),
-        lambda: store.delete(name),
-    ):
+    for call in (partial(store.put, frame=SMALL), store.get, store.delete):
         with pytest.raises(BadArgument, match="name is a text"):
             call(name)
 
@@ -175,7 +172,8 @@ def test_a_flipped_byte_that_a_partial_read_meets_is_noticed(store, engine):
     "change",
     [
         "format = 'feather'", "format = 'pickle'", "compression = 'gzip'", "rows = 4",
-        "columns = 3", "name = 'x', version = 7", "schema = replace(schema::text, 'int64', 'int32')::json",
+        "columns = 3", "name = 'x', version = 7",
+        "schema = replace(schema::text, 'int64', 'int32')::json",
         "bytes = bytes - 1", "sha256 = repeat('0', 64)", "seal = ''", "chunk_bytes = 10",
         "blocks = set_byte(blocks, 5, 255 - get_byte(blocks, 5))", "blocks = ''",
         "data = substring(data FROM 2)", "data = data || '\\x00'", "data = NULL", "data = ''",

@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 
 from carlib.store.errors import NotRepresentable
 from carlib.store.exact import values_of
-from carlib.store.json_layout import category_dtype, describe_categories
+from carlib.store.json_layout import describe_categories
+from carlib.store.json_read import category_dtype
 from carlib.store.pandas_meta import (
     LEVEL,
     describe,
@@ -99,8 +100,7 @@ def _describe_categories(frame: pd.DataFrame, description: dict, format: str) ->
 def _table(frame: pd.DataFrame, format: str) -> pa.Table:
     """One column after the other, so that a refusal names the column."""
     index = frame.index
-    names = [str(name) for name in frame.columns]
-    parts = [(f"the column {n!r}", n, frame.iloc[:, i]) for i, n in enumerate(names)]
+    parts = [(f"the column {str(n)!r}", str(n), column) for n, column in frame.items()]
     if not isinstance(index, pd.RangeIndex):
         for i in range(index.nlevels):
             level = pd.Series(values_of(index.get_level_values(i)))

@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 
 from carlib.errors import BadArgument
-from carlib.store import arrow_formats, json_layout
+from carlib.store import arrow_formats, json_layout, json_read
 from carlib.store.exact import about, differences
 from carlib.store.pandas_meta import refuse
 
@@ -94,7 +94,7 @@ def decode(
         positions = range(len(description["dtypes"]))
     if format in ("json", "jsonb"):
         text = _opened(data, compression).read()
-        return json_layout.decode(text, description, rows, positions)
+        return json_read.decode(text, description, rows, positions)
     return arrow_formats.decode(pa.py_buffer(data), format, description, rows, positions)
 
 

@@ -11,40 +11,18 @@ text "inf".
 """
 
 import json
-from collections.abc import Callable, Sequence
-from datetime import date, datetime, time
 from decimal import Decimal
-from uuid import UUID
 
 import numpy as np
 import pandas as pd
 
 from carlib.store.exact import values_of
+from carlib.store.json_read import NULLABLE, OBJECTS
 from carlib.store.pandas_meta import (
     describe,
     describe_values,
-    dtype_of,
-    objects,
     refuse,
-    restore,
 )
-
-# How objects are written and read, by the name of their class; as they are where there is no word.
-_OBJECTS: dict[str, tuple[Callable, Callable] | None] = {
-    "nothing": None, "str": None, "int": None, "bool": None,
-    "float": (repr, float),
-    "Decimal": (str, Decimal),
-    "date": (date.isoformat, date.fromisoformat),
-    "datetime": (datetime.isoformat, datetime.fromisoformat),
-    "time": (time.isoformat, time.fromisoformat),
-    "bytes": (bytes.hex, bytes.fromhex),
-    "UUID": (str, UUID),
-}  # fmt: skip
-
-# Pandas' types for numbers and truth values that can also be missing.
-_NULLABLE = {"boolean", "Float32", "Float64"} | {
-    f"{sign}Int{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64)
-}
 
 
 def encode(frame: pd.DataFrame, format: str) -> tuple[bytes, dict, list[str]]:
@@ -60,8 +38,8 @@ def encode(frame: pd.DataFrame, format: str) -> tuple[bytes, dict, list[str]]:
     description = describe(frame, format)
     losses: list[str] = []
     columns = {}
-    for place, label in enumerate(frame.columns):
-        values, what = values_of(frame.iloc[:, place]), f"the column {label!r}"
+    for place, (label, column) in enumerate(frame.items()):
+        values, what = values_of(column), f"the column {label!r}"
         columns[str(label)] = _encode(values, description["dtypes"][place], what, format, losses)
     levels = [
         _encode(values_of(frame.index.get_level_values(i)), kind, "the index", format, losses)
@@ -88,33 +66,12 @@ def describe_categories(
     kind |= {"of": of, "ordered": bool(dtype.ordered), "categories": written}
 
 
-def category_dtype(kind: dict) -> pd.CategoricalDtype:
-    """The dtype whose categories were described."""
-    values = _decode(kind["categories"], kind["of"])
-    categories = pd.Index(values, dtype=values.dtype, copy=False)
-    return pd.CategoricalDtype(categories, kind["ordered"])
-
-
 def _fits(values: list) -> bool:
     try:
         json.dumps(values, ensure_ascii=False).encode()
     except ValueError:
         return False
     return True
-
-
-def decode(text: str | bytes, description: dict, rows: int, positions: Sequence[int]) -> object:
-    """Read a frame back, or those of its columns that stand at `positions`."""
-    document = json.loads(text)
-    labels, kinds = description["columns"]["labels"], description["dtypes"]
-    columns = [_decode(document["columns"][str(labels[i])], kinds[i]) for i in positions]
-    levels = [
-        _decode(values, kind)
-        for values, kind in zip(
-            document["index"], description["index"].get("levels", ()), strict=True
-        )
-    ]
-    return restore(columns, list(positions), levels, description, rows)
 
 
 def _encode(values: object, kind: dict, what: str, format: str, losses: list[str]) -> list:
@@ -131,7 +88,7 @@ def _encode(values: object, kind: dict, what: str, format: str, losses: list[str
         result = [None if t == "NaT" else t + "Z" for t in _instants(naive)]
     elif isinstance(dtype, pd.PeriodDtype):
         result = _whole(values.asi8, values.isna())
-    elif str(dtype) in _NULLABLE:
+    elif str(dtype) in NULLABLE:
         plain = values.to_numpy(dtype=object, na_value=None)
         result = plain.tolist()
         if dtype.kind == "f":
@@ -158,9 +115,9 @@ def _encode(values: object, kind: dict, what: str, format: str, losses: list[str
 
 def _encode_objects(values: object, kind: dict, what: str, format: str) -> list:
     name = kind["kind"]
-    if name not in _OBJECTS:
+    if name not in OBJECTS:
         raise refuse(format, what, f"objects of class {name} have no form in JSON")
-    write = _OBJECTS[name][0] if _OBJECTS[name] else lambda value: value
+    write = OBJECTS[name][0] if OBJECTS[name] else lambda value: value
     missing = pd.isna(np.fromiter(values, dtype=object, count=len(values)))
     pairs = zip(values, missing, strict=True)
     if name == "Decimal":  # Decimal("NaN") is a value of its own
@@ -192,40 +149,3 @@ def _instants(values: object) -> list[str]:
 
 def _whole(numbers: np.ndarray, missing: np.ndarray) -> list:
     return [None if gone else n for n, gone in zip(numbers.tolist(), missing, strict=True)]
-
-
-def _decode(values: list, kind: dict) -> object:
-    if "categories" in kind:
-        # JSONB gives 1e22 out as a whole number of that value.
-        key = float if kind["of"]["dtype"].lower().startswith("float") else lambda value: value
-        codes = {key(value): code for code, value in enumerate(kind["categories"])}
-        numbers = [-1 if value is None else codes[key(value)] for value in values]
-        return pd.Categorical.from_codes(np.array(numbers, dtype=int), dtype=category_dtype(kind))
-    if kind["dtype"] == "object":
-        read = _OBJECTS[kind["kind"]]
-        if read:
-            values = [None if value is None else read[1](value) for value in values]
-        return objects(values, kind)
-    dtype = dtype_of(kind)
-    if isinstance(dtype, pd.DatetimeTZDtype):
-        texts = ["NaT" if value is None else value[:-1] for value in values]
-        utc = pd.DatetimeIndex(np.array(texts, dtype=f"datetime64[{dtype.unit}]"), tz="UTC")
-        return utc.tz_convert(dtype.tz).array
-    if isinstance(dtype, pd.PeriodDtype):
-        numbers = [pd.NaT._value if value is None else value for value in values]
-        return pd.arrays.PeriodArray(np.array(numbers, dtype="int64"), dtype=dtype)
-    if str(dtype) in _NULLABLE:
-        missing = np.array([value is None for value in values], dtype=bool)
-        filled = [0 if value is None else value for value in values]
-        data = np.array(filled, dtype=dtype.numpy_dtype)
-        return dtype.construct_array_type()(data, missing)
-    if isinstance(dtype, pd.StringDtype):
-        return pd.array(values, dtype=dtype)
-    if dtype.kind == "f":
-        return np.array([np.nan if v is None else float(v) for v in values], dtype=dtype)
-    if dtype.kind == "m":
-        numbers = [pd.NaT._value if value is None else value for value in values]
-        return np.array(numbers, dtype="int64").view(dtype)
-    if dtype.kind == "M":
-        return np.array(["NaT" if value is None else value for value in values], dtype=dtype)
-    return np.array(values, dtype=dtype)

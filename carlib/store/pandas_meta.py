@@ -6,6 +6,7 @@ decoded frame what was described.
 
 import re
 from collections import Counter
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -24,7 +25,7 @@ def describe(frame: pd.DataFrame, format: str) -> dict:
     Raises:
         NotRepresentable: Its labels are not texts or whole numbers, or not unique.
     """
-    columns = [frame.iloc[:, i] for i in range(frame.shape[1])]
+    columns = [column for _, column in frame.items()]
     return {
         "columns": _describe_labels(frame.columns, format),
         "dtypes": [describe_values(values_of(c), repr(c.name), format) for c in columns],
@@ -68,8 +69,13 @@ def dtype_of(description: dict) -> object:
     """The dtype that was described; None where its text alone does not make it."""
     if description["dtype"] == "text":
         return pd.StringDtype(description["storage"], _MISSING[description["missing"]])
+    return _named_dtype(description["dtype"])
+
+
+@cache
+def _named_dtype(name: str) -> object:
     try:
-        return pandas_dtype(description["dtype"])
+        return pandas_dtype(name)
     except TypeError:
         return None
 
