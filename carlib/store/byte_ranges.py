@@ -3,12 +3,15 @@
 import hashlib
 import io
 import threading
+from collections.abc import Callable
 
+import numpy as np
 from sqlalchemy.engine import Connection, Row
 
-from carlib.store.binary_copy import PIECE, copy_out
+from carlib.store.binary_copy import copy_out
 from carlib.store.seal import BLOCK, damaged
 
+OUT_PIECE = 1 << 18
 # The server cuts the bytes into pieces, since one row is what COPY holds in memory at a time.
 _PIECES = """
 SELECT substring(data FROM CAST(start AS integer) + 1
@@ -21,18 +24,32 @@ WHOLE_ROW = _PIECES.format(table="dataframe_store", condition="")
 ONE_CHUNK = _PIECES.format(table="dataframe_store_chunk", condition="AND number = %(number)s")
 
 
-def fetch(connection: Connection, row: Row, start: int, stop: int) -> bytearray:
+def fetch(
+    connection: Connection,
+    row: Row,
+    start: int,
+    stop: int,
+    look: Callable[[memoryview], object] = lambda piece: None,
+) -> memoryview:
     """Fetch the bytes of a blob from `start` up to `stop`.
+
+    Args:
+        connection: The transaction in which `row` was found.
+        row: The row without its bytes.
+        start: The first byte, counted from 0.
+        stop: The byte after the last one.
+        look: Called with each piece when it has come, while the server prepares the next.
 
     Raises:
         BlobDamaged: The database holds fewer bytes than were written.
     """
-    found, place = bytearray(stop - start), 0
+    found, place = memoryview(np.empty(stop - start, dtype=np.uint8)), 0
 
     def add(piece: memoryview) -> None:
         nonlocal place
         found[place : place + len(piece)] = piece
         place += len(piece)
+        look(piece)
 
     while start < stop:
         number, end = None, stop
@@ -44,7 +61,7 @@ def fetch(connection: Connection, row: Row, start: int, stop: int) -> bytearray:
             "start": start,
             "stop": end,
             "before": (number or 0) * row.chunk_bytes,
-            "piece": PIECE,
+            "piece": OUT_PIECE,
             "number": number,
         }
         copy_out(connection, ONE_CHUNK if row.chunk_bytes else WHOLE_ROW, values, add)
@@ -115,7 +132,7 @@ class BlobFile(io.RawIOBase):
 
     def _fetch_run(self, first: int, count: int) -> None:
         start, stop = first * BLOCK, min((first + count) * BLOCK, self._row.bytes)
-        data = memoryview(fetch(self._connection, self._row, start, stop)).toreadonly()
+        data = fetch(self._connection, self._row, start, stop).toreadonly()
         self.moved += len(data)
         for place in range(count):
             block = data[place * BLOCK : (place + 1) * BLOCK]

@@ -1,5 +1,6 @@
 """One row of the store: written together with its bytes, found again, and its bytes fetched."""
 
+import hashlib
 import struct
 from collections.abc import Iterator
 
@@ -120,15 +121,22 @@ def read(connection: Connection, row: Row) -> memoryview:
     Raises:
         BlobDamaged: They are not those that were written.
     """
+    found = hashlib.sha256()
     if row.format == "jsonb":
-        parts: list[bytes] = []
-        copy_out(connection, DOCUMENT, {"blob": str(row.blob_id)}, lambda p: parts.append(bytes(p)))
-        data = memoryview(b"".join(parts))
+        data = memoryview(_document(connection, str(row.blob_id)))
+        found.update(data)
     else:
-        data = memoryview(fetch(connection, row, 0, row.bytes))
-    if checksum(data) != row.sha256:
+        data = fetch(connection, row, 0, row.bytes, found.update)
+    if found.hexdigest() != row.sha256:
         raise damaged(row, "another checksum of its bytes")
     return data
+
+
+def _document(connection: Connection, blob: str) -> bytes:
+    """The text of a document, as the server gives it out."""
+    parts: list[bytes] = []
+    copy_out(connection, DOCUMENT, {"blob": blob}, lambda piece: parts.append(bytes(piece)))
+    return b"".join(parts)
 
 
 def _chunks(blob: bytes, data: memoryview, size: int) -> Iterator[list[Field]]:
@@ -138,9 +146,7 @@ def _chunks(blob: bytes, data: memoryview, size: int) -> Iterator[list[Field]]:
 
 def _settle(connection: Connection, values: dict[str, object], schema: str, blob: str) -> None:
     """Have the checksum be that of the document as the server will give it out."""
-    parts: list[bytes] = []
-    copy_out(connection, DOCUMENT, {"blob": blob}, lambda piece: parts.append(bytes(piece)))
-    text_of_server = b"".join(parts)
+    text_of_server = _document(connection, blob)
     values |= {"bytes": len(text_of_server), "sha256": checksum(text_of_server)}
     values["seal"] = seal(values, schema, b"")
     settled = {name: values[name] for name in ("sha256", "bytes", "seal")}
