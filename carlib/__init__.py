@@ -12,6 +12,9 @@ Loading and changing
 Looking up, now and in the past
     `get_car` finds one car, `car_history` tells its whole life, `cars_as_of` shows the fleet as it
     stood at an instant, `price_changes` lists what became dearer or cheaper.
+Whole DataFrames
+    `DataFrameStore` puts frames into the database and gets them back, `compare_formats` measures
+    what each format costs and keeps.
 Keeping the history small
     `archive_history` moves old history into Parquet files and returns an `ArchiveReport`.
 
@@ -42,6 +45,9 @@ if TYPE_CHECKING:  # what editors and type checkers read
     from carlib.loading.report import LoadReport
     from carlib.lookup import get_car
     from carlib.models import CarBrand, CarInfo, CarModel
+    from carlib.store.measure import compare_formats
+    from carlib.store.store import DataFrameStore
+    from carlib.store.stored_frame import StoredFrame
     from carlib.tables import Base, create_tables
 
 __all__ = [
@@ -52,11 +58,14 @@ __all__ = [
     "CarInfoHistory",
     "CarModel",
     "CarlibError",
+    "DataFrameStore",
     "LoadLog",
     "LoadReport",
+    "StoredFrame",
     "archive_history",
     "car_history",
     "cars_as_of",
+    "compare_formats",
     "connect",
     "create_tables",
     "delete_car",
@@ -97,6 +106,9 @@ _HOMES = {
     "loading.report": ("LoadReport",),
     "lookup": ("get_car",),
     "models": ("CarBrand", "CarInfo", "CarModel"),
+    "store.measure": ("compare_formats",),
+    "store.store": ("DataFrameStore",),
+    "store.stored_frame": ("StoredFrame",),
     "tables": ("Base", "create_tables"),
 }
 

@@ -12,9 +12,15 @@ import pytest
 from sqlalchemy import text
 
 from carlib.cars import generate_cars
-from carlib.errors import BadArgument, TableMismatch
+from carlib.errors import (
+    BadArgument,
+    BlobDamaged,
+    FrameNotFound,
+    PickleNotAllowed,
+    TableMismatch,
+    UnknownFormat,
+)
 from carlib.store import binary_copy, rows
-from carlib.store.errors import BlobDamaged, FrameNotFound, PickleNotAllowed, UnknownFormat
 from carlib.store.exact import differences
 from carlib.store.formats import COMPRESSIONS
 from carlib.store.measure import COLUMNS, compare_formats

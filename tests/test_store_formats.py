@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 from store_frames import COLUMNS, FORMATS, frames
 
 from carlib.connection import connect
-from carlib.errors import BadArgument
-from carlib.store.errors import LossyFormat, NotRepresentable
+from carlib.errors import BadArgument, LossyFormat, NotRepresentable
 from carlib.store.exact import differences
 from carlib.store.formats import COMPRESSIONS, decode, encode
 from carlib.store.store import DataFrameStore

@@ -17,8 +17,8 @@ from faults import before_each_statement
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from carlib.errors import FrameNotFound
 from carlib.store import rows
-from carlib.store.errors import FrameNotFound
 from carlib.store.exact import differences
 from carlib.store.store import DataFrameStore
 

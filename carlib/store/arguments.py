@@ -5,8 +5,7 @@ from numbers import Integral
 
 from sqlalchemy.engine import Row
 
-from carlib.errors import BadArgument
-from carlib.store.errors import PickleNotAllowed, UnknownFormat
+from carlib.errors import BadArgument, PickleNotAllowed, UnknownFormat
 from carlib.store.formats import COMPRESSIONS
 from carlib.store.seal import called
 

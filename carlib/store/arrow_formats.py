@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from carlib.store.errors import NotRepresentable
+from carlib.errors import NotRepresentable
 from carlib.store.exact import values_of
 from carlib.store.json_layout import describe_categories
 from carlib.store.json_read import category_dtype

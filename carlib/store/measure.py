@@ -8,8 +8,7 @@ from time import perf_counter
 import pandas as pd
 from sqlalchemy import Engine, text
 
-from carlib.errors import BadArgument
-from carlib.store.errors import NotRepresentable
+from carlib.errors import BadArgument, NotRepresentable
 from carlib.store.exact import differences
 from carlib.store.formats import COMPRESSIONS, DEFAULT_COMPRESSION, check_format
 from carlib.store.store import DataFrameStore

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_integer_dtype, pandas_dtype
 
-from carlib.store.errors import NotRepresentable
+from carlib.errors import NotRepresentable
 from carlib.store.exact import values_of
 
 LEVEL = "__index_level_{}__"

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from sqlalchemy import text
 from sqlalchemy.engine import Connection, Row
 
+from carlib.errors import FrameNotFound
 from carlib.store.binary_copy import Field, copy_in, copy_out
 from carlib.store.byte_ranges import fetch
-from carlib.store.errors import FrameNotFound
 from carlib.store.seal import block_checksums, check_seal, checksum, damaged, seal
 
 CHUNK_BYTES = 256 * 2**20  # a larger blob is cut: a field holds 1 GB at most, copies included

@@ -11,7 +11,7 @@ import json
 
 from sqlalchemy.engine import Row
 
-from carlib.store.errors import BlobDamaged
+from carlib.errors import BlobDamaged
 
 BLOCK = 64 * 1024
 SEALED = (

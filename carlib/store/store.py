@@ -10,11 +10,10 @@ import pyarrow as pa
 from sqlalchemy import Engine, text
 from sqlalchemy.engine import Connection, Row
 
-from carlib.errors import BadArgument
+from carlib.errors import BadArgument, LossyFormat
 from carlib.store import arrow_formats, rows
 from carlib.store.arguments import check_name, check_readable, check_version, positions_of
 from carlib.store.byte_ranges import BlobFile
-from carlib.store.errors import LossyFormat
 from carlib.store.formats import check_format, decode, encode
 from carlib.store.pandas_meta import refuse
 from carlib.store.seal import damaged
