@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from benchmarks import delta_load, initial_load
+from benchmarks import blobs, delta_load, initial_load
 from benchmarks.timing import Options
 from carlib.server import temporary_server
 
-SUBJECTS = {"initial_load": initial_load, "delta_load": delta_load}
+SUBJECTS = {"initial_load": initial_load, "delta_load": delta_load, "blobs": blobs}
 FOLDER = Path("build/benchmarks")
 
 
