@@ -45,10 +45,10 @@ def create_tables(engine: Engine) -> list[str]:
     with read_committed(engine) as connection:
         # Two processes may find the same table missing; the lock lets the second one look again.
         connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('carlib.create_tables'))"))
-        found = _relations(connection)
+        found = relations(connection)
         for table in TABLES:
             if table.name in found:
-                _require_same_columns(connection, table, *found[table.name])
+                require_same_columns(connection, table, *found[table.name])
         missing = [t for t in TABLES if t.name not in found]
         Base.metadata.create_all(connection, tables=missing, checkfirst=False)
     return [table.name for table in missing]
@@ -65,7 +65,7 @@ def require_tables(connection: Connection) -> None:
         )
 
 
-def _relations(connection: Connection) -> dict[str, tuple[int, str]]:
+def relations(connection: Connection) -> dict[str, tuple[int, str]]:
     """Map each relation of the current schema to its oid and PostgreSQL's letter for its kind."""
     query = text(
         "SELECT relname, oid, relkind::text FROM pg_class"
@@ -74,7 +74,7 @@ def _relations(connection: Connection) -> dict[str, tuple[int, str]]:
     return {name: (oid, kind) for name, oid, kind in connection.execute(query)}
 
 
-def _require_same_columns(connection: Connection, table: Table, oid: int, kind: str) -> None:
+def require_same_columns(connection: Connection, table: Table, oid: int, kind: str) -> None:
     """Raise TableMismatch unless the table has the model's columns, types and NOT NULLs."""
     if kind not in "rp":  # r: table, p: partitioned table
         raise TableMismatch(

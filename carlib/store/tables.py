@@ -24,7 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSON, JSONB
 
 from carlib.models import NAMES, NEW_KEY
-from carlib.tables import _relations, _require_same_columns, read_committed
+from carlib.tables import relations, require_same_columns, read_committed
 
 # Not in Base.metadata: these tables are made by the first DataFrameStore of a schema.
 METADATA = MetaData(naming_convention=NAMES)
@@ -83,11 +83,11 @@ def make_store_tables(engine: Engine) -> None:
     with read_committed(engine) as connection:
         # Two processes may find the same table missing; the lock lets the second one look again.
         connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('carlib.store'))"))
-        found = _relations(connection)
+        found = relations(connection)
         tables = METADATA.sorted_tables
         for table in tables:
             if table.name in found:
-                _require_same_columns(connection, table, *found[table.name])
+                require_same_columns(connection, table, *found[table.name])
         missing = [table for table in tables if table.name not in found]
         METADATA.create_all(connection, tables=missing, checkfirst=False)
         for table in missing:
