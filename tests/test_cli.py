@@ -136,6 +136,24 @@ def test_an_interrupt_that_python_lost_stops_the_run_at_the_next_cell(
     assert not (tmp_path / "ran").exists()
 
 
+@POSIX
+def test_an_interrupt_after_the_stop_does_not_change_the_status() -> None:
+    """The impatient press again; the second one may come when all is done but the exit itself."""
+    code = (
+        "import os, signal, sys\n"
+        "from carlib.course.stopping import orderly_stop, stop_status\n"
+        "try:\n"
+        "    with orderly_stop():\n"
+        "        os.kill(os.getpid(), signal.SIGTERM)\n"
+        "except KeyboardInterrupt:\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    sys.exit(stop_status())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (128 + signal.SIGTERM, "")
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

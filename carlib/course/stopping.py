@@ -19,7 +19,11 @@ _unwinding: list[bool] = []
 
 @contextmanager
 def orderly_stop() -> Iterator[None]:
-    """Turn SIGINT and SIGTERM into one KeyboardInterrupt while the block runs."""
+    """Turn SIGINT and SIGTERM into one KeyboardInterrupt while the block runs.
+
+    A process that was stopped is about to end with a status that says so: from then on both signals
+    are ignored, as the second press of an impatient reader would otherwise end it by that signal.
+    """
     _received.clear()
     _unwinding.clear()
     previous = {one: signal.signal(one, _stop) for one in (signal.SIGINT, signal.SIGTERM)}
@@ -27,7 +31,7 @@ def orderly_stop() -> Iterator[None]:
         yield
     finally:
         for one, handler in previous.items():
-            signal.signal(one, handler)
+            signal.signal(one, signal.SIG_IGN if _received else handler)
 
 
 def check_for_stop(*_: object, **__: object) -> None:

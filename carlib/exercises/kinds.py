@@ -124,7 +124,12 @@ class Function(_Python):
                 f"Expected the function {self.function}, found {type(answer).__name__}. "
                 "Hand in the function itself, without calling it."
             )
-        return dict(part for call in self.calls() for part in self._run(answer, call, sandbox))
+        parts: Parts = {}
+        for number, call in enumerate(self.calls(), 1):
+            for label, table in self._run(answer, call, sandbox):
+                # Two calls may look the same in short.
+                parts[f"{label}, call {number}" if label in parts else label] = table
+        return parts
 
     def _run(self, answer: Callable, call: tuple, sandbox: Sandbox) -> Iterator[tuple[str, Table]]:
         shown = ["connection"] * self.connected + [_brief(argument) for argument in call]

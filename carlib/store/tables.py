@@ -24,7 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSON, JSONB
 
 from carlib.models import NAMES, NEW_KEY
-from carlib.tables import relations, require_same_columns, read_committed
+from carlib.tables import read_committed, relations, require_same_columns
 
 # Not in Base.metadata: these tables are made by the first DataFrameStore of a schema.
 METADATA = MetaData(naming_convention=NAMES)
