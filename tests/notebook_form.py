@@ -1,6 +1,7 @@
 """What makes a notebook a lesson of this workbook: each rule finds its offences and names them."""
 
 import ast
+import copy
 import re
 import socket
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from IPython.core.inputtransformer2 import TransformerManager
 
 from carlib.course.errors import LessonFormError
 from carlib.course.lessons import Lesson
+from carlib.course.solutions import fill_solutions
 
 IGNORED = "nbval-ignore-output"
 COMPARED_SHARE = 0.85
@@ -28,6 +30,7 @@ ANATOMY = {
         r"^### Questions$(.*?^<details><summary>\d\. .+\?</summary>\n\n.+?\n</details>$){5}"
     ),
     "'### Glossary' of terms": r"^### Glossary$\n\n(- \*\*.+?\*\*: .+\n?){3,}",
+    "'### Solutions'": r"^### Solutions$",
     "'### On'": r"^### On$",
 }
 _ELSEWHERE = {
@@ -146,6 +149,15 @@ def anatomy(lesson: Lesson) -> Iterator[str]:
         yield f"{checks} exercises, not three to five"
 
 
+def solutions(lesson: Lesson) -> Iterator[str]:
+    """Each exercise's own solution, folded: what a reader on paper or on a page has of it."""
+    written = copy.deepcopy(lesson.notebook)
+    fill_solutions(written)
+    for cell, expected in zip(lesson.notebook.cells, written.cells, strict=True):
+        if cell.source != expected.source:
+            yield f"{_name(cell)} is not what `carlib execute` writes"
+
+
 def links(lesson: Lesson, neighbours: tuple[Path | None, Path | None]) -> Iterator[str]:
     """Links lead somewhere; the last cell's lead to the lessons before and after."""
     cells = [cell for cell in lesson.notebook.cells if cell.cell_type == "markdown"]
@@ -159,7 +171,7 @@ def links(lesson: Lesson, neighbours: tuple[Path | None, Path | None]) -> Iterat
         yield f"the last cell has no link to {sorted(missing)}"
 
 
-RULES: list[Rule] = [form, execution, source, outputs, comparison, parameters, anatomy]
+RULES: list[Rule] = [form, execution, source, outputs, comparison, parameters, anatomy, solutions]
 
 
 def code_cells(lesson: Lesson) -> list[nbformat.NotebookNode]:

@@ -279,6 +279,82 @@ ALSO_RIGHT = {
         FROM logged WHERE logged.car_id = c.car_id
         """
     ],
+    "old_versions": [
+        """
+        SELECT name, sum(bytes) FROM stored AS s
+        WHERE (SELECT count(*) FROM stored AS n WHERE n.name = s.name AND n.version > s.version) > 1
+        GROUP BY name
+        """,
+        """
+        SELECT name, sum(bytes) FROM (
+            SELECT name, bytes, lead(version, 2) OVER (PARTITION BY name ORDER BY version) AS kept
+            FROM stored) AS s
+        WHERE kept IS NOT NULL GROUP BY 1 ORDER BY 2
+        """,
+    ],
+    "drop_month": ["DROP TABLE IF EXISTS price_note_01 CASCADE;"],
+    "fitting_types": [
+        """
+        ALTER TABLE sheet_copy ALTER status TYPE bool USING CAST(status AS bool),
+            ALTER price TYPE decimal(12, 2) USING CAST(price AS decimal(12, 2))
+        """
+    ],
+    "intact": [
+        """
+        from hashlib import new
+
+        def intact(data, digest):
+            return len(digest) == 64 and new("sha256", data).digest() == bytes.fromhex(digest)
+        """
+    ],
+    "prices_inside": [
+        """
+        SELECT car.vin, name
+        FROM truckload, jsonb_to_recordset(document) AS car (vin text, price int)
+        WHERE price > 10000
+        """,
+        """
+        SELECT car ->> 'vin', name FROM truckload,
+            jsonb_path_query(document, '$[*] ? (@.price > 10000)') AS car
+        """,
+    ],
+    "red_and_available": [
+        """
+        SELECT DISTINCT name FROM truckload, jsonb_array_elements(document) AS car
+        WHERE car @> '{"status": true, "color": "Red"}'
+        """,
+        """
+        SELECT name FROM truckload
+        WHERE document @? '$[*] ? (@.color == "Red" && @.status == true)'
+        """,
+    ],
+    "parquet_blobs": [
+        "SELECT name FROM found WHERE data LIKE 'PAR1%PAR1'",
+        """
+        SELECT name FROM found
+        WHERE encode(data, 'hex') ~ '^50415231' AND encode(data, 'hex') ~ '50415231$'
+        """,
+    ],
+    "lost_columns": [
+        """
+        import pandas as pd
+
+        def lost(before, after):
+            names = set()
+            for column in before:
+                try:
+                    pd.testing.assert_series_equal(
+                        before[column], after[column], check_exact=True
+                    )
+                except (AssertionError, KeyError):
+                    names.add(column)
+            return names
+        """,
+        """
+        def lost(before, after):
+            return [c for c in before if c not in after or not before[[c]].equals(after[[c]])]
+        """,
+    ],
 }
 
 

@@ -13,6 +13,7 @@ from nbclient.exceptions import CellExecutionError
 from carlib.course.database import run_database
 from carlib.course.errors import LessonFailed, LessonFormError
 from carlib.course.kernels import kernel_options
+from carlib.course.solutions import fill_solutions
 from carlib.course.widgets import VIEW
 
 _KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
@@ -27,6 +28,8 @@ _KEPT_METADATA = {"tags", "jupyter"}
 
 def execute_lesson(path: Path, database_url: str | None = None) -> None:
     """Run all cells of a notebook from a fresh kernel, with its own parameters, and save it.
+
+    The section with the exercises' solutions is written anew from `carlib.exercises`.
 
     Args:
         path: The notebook. It is left as it was unless every cell succeeds.
@@ -47,6 +50,7 @@ def execute_lesson(path: Path, database_url: str | None = None) -> None:
         except CellExecutionError as error:
             raise LessonFailed(f"{path.name} was not saved: a cell failed.\n{error}") from error
     _refuse_stderr(notebook, path)
+    fill_solutions(notebook)
     _strip(notebook)
     nbformat.write(notebook, path)
 
