@@ -127,3 +127,7 @@ def test_in_a_notebook_the_bar_is_a_widget(make_engine, schema_name, database_ur
     assert [output.output_type for output in long] == ["display_data"]  # no warning beside it
     assert "application/vnd.jupyter.widget-view+json" in long[0].data
     assert "cars" in long[0].data["text/plain"]
+    # The short one made no hidden bar either: its widgets would stay as long as the kernel.
+    widgets = notebook.metadata.widgets["application/vnd.jupyter.widget-state+json"].state
+    made = [widget["model_name"] for widget in widgets.values()]
+    assert made.count("FloatProgressModel") == 1

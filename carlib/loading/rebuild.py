@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from sqlalchemy import CheckConstraint, text
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
-from tqdm.auto import tqdm
 
+from carlib.loading.progress import progress
 from carlib.models import CarInfo
 
 # The keys and indexes of car_info as they are, each as two statements.
@@ -53,5 +53,7 @@ def keys_built_afterwards(connection: Connection) -> Iterator[None]:
             raise
         found = []
     yield
-    for key in tqdm(found, desc="keys and indexes", delay=2, leave=False):
-        connection.exec_driver_sql(key.create, execution_options=without_parameters)
+    with progress(len(found), desc="keys and indexes") as bar:
+        for key in found:
+            connection.exec_driver_sql(key.create, execution_options=without_parameters)
+            bar.update(1)

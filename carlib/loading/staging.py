@@ -16,11 +16,11 @@ import pyarrow as pa
 import pyarrow.csv
 from sqlalchemy import text
 from sqlalchemy.engine import Connection
-from tqdm.auto import tqdm
 
 from carlib.cars import iter_cars
 from carlib.loading.keys import KeyMaker
 from carlib.loading.prepare import REQUIRED, TARGETS, Spelling, check_columns, prepare
+from carlib.loading.progress import progress
 from carlib.models import CarBrand, CarModel
 
 CHUNK_ROWS = 100_000
@@ -95,7 +95,7 @@ def fill_staging(
     )
     spelling, keys = Spelling(known_names(connection)), KeyMaker()
     received, rejected, came = 0, [], {}
-    with tqdm(total=total, unit=" cars", unit_scale=True, delay=2, leave=False) as bar:
+    with progress(total, unit=" cars", unit_scale=True) as bar:
         for frame in frames:
             prepared = prepare(frame, spelling, first_row=received, required=required)
             clean = prepared.clean
