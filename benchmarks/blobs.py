@@ -34,7 +34,6 @@ from carlib.tables import read_committed
 
 SCHEMA = "benchmark_blobs"
 COLUMNS = 20
-SIZES = (85_000, 1_070_000)  # rows: 16 MB and 180 MB
 STORE, ORM, LARGE, FILE = "carlib.DataFrameStore", "ORM, LargeBinary", "large object", "file, fsync"
 ONE, WHOLE = "one of 20 columns", "the whole frame"
 WAYS = [
