@@ -29,3 +29,7 @@ class LessonFormError(CarlibError):
 
 class LessonFailed(CarlibError):
     """A cell of a lesson raised an error, or its kernel died."""
+
+
+class ClassFileError(UsageError):
+    """The file that describes a class can't be read or says something that can't be done."""

@@ -6,7 +6,7 @@ with something else than was asked for, so both are refused here before anything
 
 import ast
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from carlib.course.errors import LessonFormError, UnknownParameter, WrongParameterType
@@ -66,11 +66,9 @@ def assign_parameters(
     known = {name: None for lesson in lessons for name in lesson.parameters}
     for name in values:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
             raise UnknownParameter(
-                f"None of the lessons to be run declares a parameter {name!r}.{hint} "
-                f"They declare: {', '.join(known) or 'none'}."
+                f"None of the lessons to be run declares a parameter {name!r}."
+                f"{did_you_mean(name, known)} They declare: {', '.join(known) or 'none'}."
             )
     return [
         {
@@ -80,6 +78,25 @@ def assign_parameters(
         }
         for lesson in lessons
     ]
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return the end of a message that proposes the name nearest to a misspelt one, if any."""
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def fits(value: object, default: object) -> bool:
+    """Say whether a value can stand where a default stands, as it is."""
+    # bool is a subclass of int in Python, but true is no number of cars.
+    same = type(value) is type(default)
+    return same or default is None or (type(default) is float and type(value) is int)
+
+
+def takes(name: str, default: object) -> str:
+    """Say in words what kind of value a parameter takes."""
+    wanted = _KINDS.get(type(default), f"a {type(default).__name__}")
+    return f"The parameter {name!r} takes {wanted} (its default is {default!r})"
 
 
 def convert(name: str, value: object, default: object) -> object:
@@ -94,7 +111,7 @@ def convert(name: str, value: object, default: object) -> object:
         WrongParameterType: `value` can't be read that way.
     """
     kind = type(default)
-    if type(value) is kind:
+    if fits(value, default) and not (default is None and isinstance(value, str)):
         return value
     try:
         if not isinstance(value, str):
@@ -105,10 +122,7 @@ def convert(name: str, value: object, default: object) -> object:
             return kind(value)
         return _literal(value, kind)
     except (KeyError, ValueError, SyntaxError):
-        wanted = _KINDS.get(kind, f"a {kind.__name__}")
-        raise WrongParameterType(
-            f"The parameter {name!r} takes {wanted} (its default is {default!r}), found {value!r}."
-        ) from None
+        raise WrongParameterType(f"{takes(name, default)}, found {value!r}.") from None
 
 
 def _literal(text: str, kind: type) -> object:
