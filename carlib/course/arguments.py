@@ -24,7 +24,15 @@ examples:
   carlib run --only 02 --rows 5000               lesson 2 with 5,000 cars
   carlib run --only schema --only initial_load   two lessons by name
   carlib run -p schema my_class --output results
+  carlib run --class class.yml                   for each learner of a file
   carlib run --database-url postgresql://teacher@db.example.org/course
+
+The file of --class gives each learner a name, and what else is to be theirs:
+  defaults: {rows: 5000}
+  learners:
+    - {name: Ada, seed: 1}
+    - {name: Group B, seed: 2, database_url: "postgresql://b:${B_PASSWORD}@db.example.org/course"}
+${B_PASSWORD} is the environment variable of that name. A failure ends no one else's lessons.
 
 exit status: 0 all lessons ok, 1 a lesson or the server failed, 2 nothing was run (a misspelt
 parameter, lesson or option), 130 stopped with Ctrl-C.
@@ -97,8 +105,15 @@ def make_parser(
         "--output",
         metavar="DIR",
         type=Path,
-        default=Path("build/run"),
-        help="where the results go (default: build/run)",
+        help="where the results go (default: build/run, with --class build/class)",
+    )
+    add(
+        "--class",
+        metavar="FILE",
+        type=Path,
+        dest="class_file",
+        help="a YAML file with an entry for each learner: each gets a folder, a schema and "
+        "parameters of their own; other options hold for all",
     )
     _add_database(run, "a PostgreSQL 18 to use instead of the temporary one")
     _add_notebooks(run)

@@ -7,11 +7,16 @@ works where something is missing.
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from carlib.course.arguments import make_parser
 from carlib.course.errors import UsageError
 from carlib.course.stopping import orderly_stop, stop_status
 from carlib.errors import CarlibError
+
+if TYPE_CHECKING:
+    from carlib.course.lessons import Lesson
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -47,16 +52,38 @@ def _run(options: argparse.Namespace) -> int:
     for name, value in given:
         if value is not None and values.setdefault(name, value) != value:
             raise UsageError(f"The parameter {name!r} is given twice, with different values.")
-    if options.output.exists() and not options.output.is_dir():
-        raise UsageError(f"--output takes a folder, but {options.output} is a file.")
-    lessons = choose_lessons(find_lessons(options.notebooks), options.only)
+    output = options.output or Path("build", "class" if options.class_file else "run")
+    if output.exists() and not output.is_dir():
+        raise UsageError(f"--output takes a folder, but {output} is a file.")
+    every_lesson = find_lessons(options.notebooks)
+    lessons = choose_lessons(every_lesson, options.only)
+    if options.class_file:
+        return _run_class(options, values, every_lesson, lessons, output)
     from carlib.course.run import run_lessons  # slow to import: only once the words are right
 
-    course = run_lessons(lessons, options.output, values=values, database_url=options.database_url)
+    course = run_lessons(lessons, output, values=values, database_url=options.database_url)
     seconds = sum(run.seconds for run in course.lessons)
     count = f"{len(lessons)} lesson{'s' * (len(lessons) > 1)}"
-    print(f"{count} ok in {seconds:.0f} s. Read {options.output / 'index.html'}")
+    print(f"{count} ok in {seconds:.0f} s. Read {output / 'index.html'}")
     return 0
+
+
+def _run_class(
+    options: argparse.Namespace,
+    values: dict[str, str],
+    every_lesson: "Sequence[Lesson]",
+    lessons: "Sequence[Lesson]",
+    output: Path,
+) -> int:
+    from carlib.course.class_file import read_class
+
+    learners = read_class(options.class_file, every_lesson)
+    from carlib.course.class_run import run_class
+    from carlib.course.class_table import class_table
+
+    done = run_class(learners, lessons, output, values=values, database_url=options.database_url)
+    print(f"{class_table(done)}\nRead {output / 'index.html'}")
+    return 0 if all(run.ok for run in done.learners) else 1
 
 
 def _doctor(options: argparse.Namespace) -> int:

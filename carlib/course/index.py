@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from carlib.course.run import CourseRun, LessonRun
 
-_STYLE = """
+STYLE = """
 :root { color-scheme: light dark; --line: #8884; --soft: #888; }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 52rem; margin: 3rem auto; padding: 0 1rem; }
 h1 { font-size: 1.7rem; margin-bottom: .2rem; }
@@ -29,13 +29,13 @@ pre { grid-column: 1 / -1; white-space: pre-wrap; border-left: 3px solid #b3261e
 """
 
 
-def write_index(course: "CourseRun", path: Path) -> None:
+def write_index(course: "CourseRun") -> None:
     """Write the index page of a run, one file that needs no other.
 
     Args:
-        course: The run, finished or stopped.
-        path: The page's place; links in it are relative to its folder.
+        course: The run, finished or stopped. Links are relative to the folder of its `index`.
     """
+    path = course.index
     started = time.strftime("%Y-%m-%d %H:%M", time.localtime(course.started))
     counts = [sum(run.status == status for run in course.lessons) for status in ("ok", "failed")]
     said = f"{counts[0]} of {len(course.lessons)} lessons ok"
@@ -47,12 +47,16 @@ def write_index(course: "CourseRun", path: Path) -> None:
         + "</ol>"
         for part in parts
     )
+    about = [said, course.server, started]
+    if course.learner:
+        about.insert(0, f"for {course.learner}")
+        body += '<p class="about"><a href="../index.html">The whole class</a></p>'
     path.write_text(
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>The lessons, run: {said}</title><style>{_STYLE}</style></head><body>"
+        f"<title>The lessons, run: {said}</title><style>{STYLE}</style></head><body>"
         f"<h1>Storing data in PostgreSQL</h1>"
-        f'<p class="about">{said} · {html.escape(course.server)} · {started}</p>'
+        f'<p class="about">{html.escape(" · ".join(about))}</p>'
         f"{body}</body></html>\n",
         encoding="utf-8",
     )

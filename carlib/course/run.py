@@ -1,6 +1,5 @@
 """Runs lessons in order through papermill and keeps what came out: notebooks, pages, an index."""
 
-import re
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -12,6 +11,7 @@ import nbformat
 import papermill
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
+from carlib.course.cell_errors import brief, failing_line
 from carlib.course.database import run_database
 from carlib.course.errors import LessonFailed
 from carlib.course.index import write_index
@@ -19,6 +19,7 @@ from carlib.course.kernels import kernel_options
 from carlib.course.lessons import Lesson
 from carlib.course.pages import write_page
 from carlib.course.parameters import assign_parameters
+from carlib.course.printable import printable
 from carlib.course.stopping import begin_clean_up, check_for_stop
 
 
@@ -47,9 +48,19 @@ class LessonRun:
 
 @dataclass
 class CourseRun:
-    """What became of all lessons of one run, and on which server."""
+    """What became of all lessons of one run.
+
+    Attributes:
+        lessons: In the order in which they run.
+        index: The page that leads to all of them.
+        learner: Whose run it is, where it is one of a class.
+        server: The version of the server they ran on.
+        started: When, as `time.time` counts.
+    """
 
     lessons: list[LessonRun]
+    index: Path
+    learner: str = ""
     server: str = ""
     started: float = field(default_factory=time.time)
 
@@ -83,7 +94,21 @@ def run_lessons(
         ConnectionFailed: The server can't be used as it is; nothing has run.
         LessonFailed: A cell failed. Says the lesson, the cell and the error.
     """
-    assigned = assign_parameters(lessons, values or {})
+    course = plan_run(lessons, output, values or {})
+    with run_database(database_url) as (environment, course.server):
+        execute_run(course, environment, log)
+    return course
+
+
+def plan_run(
+    lessons: Sequence[Lesson], output: Path, values: Mapping[str, object], learner: str = ""
+) -> CourseRun:
+    """Say which lesson gets which values and where what comes out of it goes; nothing runs.
+
+    Raises:
+        UsageError: A parameter is unknown or of the wrong type.
+    """
+    assigned = assign_parameters(lessons, values)
     output = output.resolve()
     runs = [
         LessonRun(
@@ -94,22 +119,49 @@ def run_lessons(
         )
         for lesson, parameters in zip(lessons, assigned, strict=True)
     ]
-    course = CourseRun(runs)
-    with run_database(database_url) as (environment, course.server):
-        for run in runs:
+    return CourseRun(runs, output / "index.html", learner)
+
+
+def execute_run(
+    course: CourseRun, environment: Mapping[str, str], log: TextIO, *, keep_going: bool = False
+) -> None:
+    """Execute the lessons of a run on a server, and write their pages and the index at the end.
+
+    Args:
+        course: From `plan_run`; what becomes of each lesson is entered there.
+        environment: What tells the kernels where the server is.
+        log: Where progress is shown.
+        keep_going: After a failure, go on with the next lesson.
+
+    Raises:
+        LessonFailed: A cell failed, unless `keep_going`.
+    """
+    remove_earlier(course)
+    runs = course.lessons
+    who = f"{printable(course.learner)} " if course.learner else ""
+    try:
+        for position, run in enumerate(runs, 1):
             run.notebook.parent.mkdir(parents=True, exist_ok=True)
-            run.notebook.unlink(missing_ok=True)
-            run.page.unlink(missing_ok=True)
-        try:
-            for position, run in enumerate(runs, 1):
-                _execute(run, environment, f"[{position}/{len(runs)}] {run.lesson.name}", log)
-        finally:
-            begin_clean_up()
-            for run in runs:
-                if run.notebook.exists():
-                    write_page(run, runs)
-            write_index(course, output / "index.html")
-    return course
+            label = f"{who}[{position}/{len(runs)}] {run.lesson.name}"
+            try:
+                _execute(run, environment, label, log)
+            except LessonFailed:
+                if not keep_going:
+                    raise
+    finally:
+        begin_clean_up()
+        for run in runs:
+            if run.notebook.exists():
+                write_page(run, runs)
+        write_index(course)
+
+
+def remove_earlier(course: CourseRun) -> None:
+    """Remove what an earlier run of the same lessons left where this one will write."""
+    for run in course.lessons:
+        run.notebook.unlink(missing_ok=True)
+        run.page.unlink(missing_ok=True)
+    course.index.unlink(missing_ok=True)
 
 
 def _execute(run: LessonRun, environment: Mapping[str, str], label: str, log: TextIO) -> None:
@@ -128,10 +180,10 @@ def _execute(run: LessonRun, environment: Mapping[str, str], label: str, log: Te
         _refuse_early_end(run)
         run.status = "ok"
     except papermill.PapermillExecutionError as error:
-        said = error.evalue or _failing_line(error.traceback)
-        run.error = f"cell [{error.exec_count}]: {_brief(error.ename, said)}"
+        said = error.evalue or failing_line(error.traceback)
+        run.error = f"cell [{error.exec_count}]: {brief(error.ename, said)}"
     except CellTimeoutError as error:
-        run.error = f"cell [{_last_cell(run)}]: {_brief(type(error).__name__, str(error))}"
+        run.error = f"cell [{_last_cell(run)}]: {brief(type(error).__name__, str(error))}"
     except DeadKernelError:
         run.error = f"cell [{_last_cell(run)}]: the kernel died"
     except LessonFailed as error:
@@ -154,23 +206,6 @@ def _execute(run: LessonRun, environment: Mapping[str, str], label: str, log: Te
 def _literally(path: Path) -> str:
     """The path for papermill, which fills parameters in between braces."""
     return str(path).replace("{", "{{").replace("}", "}}")
-
-
-def _failing_line(traceback: Sequence[str]) -> str:
-    """The line of code that IPython's arrow points to: what an `assert` without a text says."""
-    found = re.search(r"^-+> \d+ (.*)", _plain("\n".join(traceback)), re.MULTILINE)
-    return found[1].strip() if found else ""
-
-
-def _plain(text: str) -> str:
-    """The text without a terminal's colours."""
-    return re.sub(r"\x1b\[[0-9;]*m", "", text)
-
-
-def _brief(name: str, message: str) -> str:
-    """The error's name and at most two lines of what it says."""
-    lines = [line.strip() for line in _plain(message).splitlines()]
-    return f"{name}: " + "\n".join([line for line in lines if line][:2])[:400]
 
 
 def _refuse_early_end(run: LessonRun) -> None:

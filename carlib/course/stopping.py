@@ -45,6 +45,16 @@ def begin_clean_up() -> None:
     _unwinding.append(True)
 
 
+def resume_work() -> None:
+    """The clean-up was of one part of the work and is over: the next part can be stopped again.
+
+    Raises:
+        KeyboardInterrupt: A stop was asked for meanwhile.
+    """
+    check_for_stop()
+    _unwinding.clear()
+
+
 def stop_status() -> int:
     """Return the exit status that shells give to a command ended by the received signal."""
     return 128 + (_received or [signal.SIGINT])[0]
