@@ -103,6 +103,8 @@ def _ensure_extension(_table: object, connection: Connection, **_: object) -> No
     found = text("SELECT FROM pg_extension WHERE extname = :name")
     if connection.execute(found, {"name": EXTENSION}).first() is not None:
         return
+    # Of the whole database: its schemas share the extension, and two may find it missing at once.
+    connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('carlib.extension'))"))
     try:
         connection.execute(text("CREATE SCHEMA IF NOT EXISTS extensions"))
         connection.execute(text(f"CREATE EXTENSION IF NOT EXISTS {EXTENSION} SCHEMA extensions"))

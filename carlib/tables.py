@@ -16,6 +16,8 @@ from carlib.models import Base
 # In the order in which they are defined: the three of cars, then the two that remember.
 TABLES = list(Base.metadata.tables.values())
 
+MAKING = text("SELECT pg_advisory_xact_lock(hashtext(:what), hashtext(current_schema()))")
+
 
 @contextmanager
 def read_committed(engine: Engine) -> Iterator[Connection]:
@@ -44,7 +46,8 @@ def create_tables(engine: Engine) -> list[str]:
     """
     with read_committed(engine) as connection:
         # Two processes may find the same table missing; the lock lets the second one look again.
-        connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('carlib.create_tables'))"))
+        # Of this schema only: other learners of the same database are not kept waiting.
+        connection.execute(MAKING, {"what": "carlib.create_tables"})
         found = relations(connection)
         for table in TABLES:
             if table.name in found:

@@ -40,6 +40,22 @@ A password is better kept out of the command: PostgreSQL also reads ~/.pgpass an
 """
 
 
+_ROLES = """\
+Make a role for each learner of a class that has no database_url yet, on the server of a superuser.
+A role has a schema of its name, can make more, and can touch no other learner's. The file that is
+written has everyone's URL with the password, so it is readable for you alone; it is there for
+carlib run --class, and to tell learners their URL.
+"""
+
+_ROLES_EXAMPLES = """\
+examples:
+  carlib roles class.yml --output class_roles.yml
+  carlib roles class_roles.yml --output class_roles.yml    once more, for those who came later
+
+The superuser's URL is best put into CARLIB_DATABASE_URL, where no list of processes shows it.
+exit status: 0 done, 1 the server refused and nothing was made, 2 the file has a mistake.
+"""
+
 _LAB_EXAMPLES = """\
 examples:
   carlib lab
@@ -56,8 +72,8 @@ def make_parser(
     """Describe the command line.
 
     Args:
-        commands: For ``run``, ``doctor``, ``lab`` and ``execute`` what carries it out; the parsed
-            options have it as ``command``, and the command's own parser as ``parser``.
+        commands: For ``run``, ``roles``, ``doctor``, ``lab`` and ``execute`` what carries it out;
+            the parsed options have it as ``command``, and the command's own parser as ``parser``.
     """
     parser = argparse.ArgumentParser(
         prog="carlib",
@@ -117,6 +133,23 @@ def make_parser(
     )
     _add_database(run, "a PostgreSQL 18 to use instead of the temporary one")
     _add_notebooks(run)
+
+    roles = command(
+        "roles",
+        help="make a role on a shared server for each learner of a class",
+        description=_ROLES,
+        epilog=_ROLES_EXAMPLES,
+    )
+    roles.add_argument("class_file", metavar="FILE", type=Path, help="as for carlib run --class")
+    roles.add_argument(
+        "--output",
+        metavar="FILE",
+        type=Path,
+        required=True,
+        help="a new file of the class with each one's URL, or FILE itself",
+    )
+    _add_database(roles, "a superuser of the shared database (default: CARLIB_DATABASE_URL)")
+    _add_notebooks(roles)
 
     doctor = command(
         "doctor",

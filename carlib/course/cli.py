@@ -1,10 +1,11 @@
-"""The command line: ``carlib run``, ``carlib doctor``, ``carlib lab``.
+"""The command line: ``carlib run``, ``carlib roles``, ``carlib doctor``, ``carlib lab``.
 
 Each command imports what it needs when it is called, so that ``--help`` is quick and ``doctor``
 works where something is missing.
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status: 0 done, 1 failed, 2 asked for in a way that can't be done, 130 stopped.
     """
-    commands = {"run": _run, "doctor": _doctor, "lab": _lab, "execute": _execute}
+    commands = {"run": _run, "roles": _roles, "doctor": _doctor, "lab": _lab, "execute": _execute}
     options, rest = make_parser(commands).parse_known_args(argv)
     options.rest = rest
     if rest and options.command is not _lab:
@@ -84,6 +85,26 @@ def _run_class(
     done = run_class(learners, lessons, output, values=values, database_url=options.database_url)
     print(f"{class_table(done)}\nRead {output / 'index.html'}")
     return 0 if all(run.ok for run in done.learners) else 1
+
+
+def _roles(options: argparse.Namespace) -> int:
+    from carlib.course.class_file import read_class
+    from carlib.course.lessons import find_lessons
+    from carlib.course.roles import make_roles
+
+    source, output = options.class_file, options.output
+    if output.exists() and output.resolve() != source.resolve():
+        raise UsageError(f"--output takes a new file or {source} itself, but {output} is there.")
+    if not (options.database_url or os.environ.get("CARLIB_DATABASE_URL", "").strip()):
+        raise UsageError(
+            "Expected the URL of a server in CARLIB_DATABASE_URL, found none. The embedded "
+            "PostgreSQL serves one person alone."
+        )
+    learners = read_class(source, find_lessons(options.notebooks))
+    made = make_roles(source, learners, output, options.database_url)
+    count = f"{len(made)} role{'s' * (len(made) != 1)}"
+    print(f"{count} made: {', '.join(made) or 'all had a URL'}. Their URLs are in {output}")
+    return 0
 
 
 def _doctor(options: argparse.Namespace) -> int:

@@ -33,3 +33,7 @@ class LessonFailed(CarlibError):
 
 class ClassFileError(UsageError):
     """The file that describes a class can't be read or says something that can't be done."""
+
+
+class RolesFailed(CarlibError):
+    """The roles of a class could not be made on the server; it is as it was."""

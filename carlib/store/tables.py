@@ -24,7 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSON, JSONB
 
 from carlib.models import NAMES, NEW_KEY
-from carlib.tables import read_committed, relations, require_same_columns
+from carlib.tables import MAKING, read_committed, relations, require_same_columns
 
 # Not in Base.metadata: these tables are made by the first DataFrameStore of a schema.
 METADATA = MetaData(naming_convention=NAMES)
@@ -82,7 +82,7 @@ def make_store_tables(engine: Engine) -> None:
     """
     with read_committed(engine) as connection:
         # Two processes may find the same table missing; the lock lets the second one look again.
-        connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('carlib.store'))"))
+        connection.execute(MAKING, {"what": "carlib.store"})
         found = relations(connection)
         tables = METADATA.sorted_tables
         for table in tables:
