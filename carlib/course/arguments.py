@@ -65,6 +65,24 @@ examples:
 Other options go to JupyterLab as they are, for example --port=9999, or --allow-root as root.
 """
 
+_GRADE = """\
+Execute learners' notebooks and say which exercises are right. A FOLDER holds the notebooks of one
+learner, or a folder for each learner of a class. Outputs stored in a file count nothing: what each
+cell hands to `check` is graded apart, where no code of a learner runs.
+"""
+
+_GRADE_EXAMPLES = """\
+examples:
+  carlib grade workbook                           your own copy
+  carlib grade submissions --json grades.json --junit grades.xml
+  carlib grade submissions --only 01 --only 02 --rows 2000 --require 8
+
+exit status: 0 all was graded, and --require is met; 1 --require is not met, or grading failed; 2
+nothing was graded (a folder without notebooks, a misspelt lesson or option); 130 stopped.
+A wrong answer alone is no failure. The notebooks run with the rights of the user who grades: give
+the command a container or an account of its own where you don't trust them.
+"""
+
 
 def make_parser(
     commands: Mapping[str, Callable[[argparse.Namespace], int]],
@@ -72,8 +90,9 @@ def make_parser(
     """Describe the command line.
 
     Args:
-        commands: For ``run``, ``roles``, ``doctor``, ``lab`` and ``execute`` what carries it out;
-            the parsed options have it as ``command``, and the command's own parser as ``parser``.
+        commands: For ``run``, ``roles``, ``doctor``, ``lab``, ``grade`` and ``execute`` what carries
+            it out; the parsed options have it as ``command``, the command's own parser as
+            ``parser``.
     """
     parser = argparse.ArgumentParser(
         prog="carlib",
@@ -170,6 +189,24 @@ def make_parser(
         "lesson", nargs="?", default="01", metavar="LESSON", help="a number or name (default: 01)"
     )
     _add_notebooks(lab)
+
+    grade = command("grade", help="grade notebooks", description=_GRADE, epilog=_GRADE_EXAMPLES)
+    add = grade.add_argument
+    add("folder", nargs="+", metavar="FOLDER", type=Path, help="of a learner, or of a class")
+    add("--json", metavar="FILE", type=Path, help="write everything that is known")
+    add("--junit", metavar="FILE", type=Path, help="write JUnit XML, as CI services read it")
+    add(
+        "--only",
+        metavar="LESSON",
+        action="append",
+        default=[],
+        help="grade this lesson; can be repeated (default: all, a missing notebook is not right)",
+    )
+    add("--rows", metavar="N", help="how many cars the lessons use: fewer are quicker")
+    add("--require", metavar="N", help="exit 1 unless each learner has N exercises right, or 'all'")
+    add("--seconds", metavar="N", type=float, default=600, help="for a notebook (default: 600)")
+    add("--memory", metavar="MB", type=int, default=4096, help="for a notebook (default: 4096)")
+    _add_notebooks(grade)
 
     # For authors, not listed: the tests refuse a lesson that is not in the form this writes.
     execute = command(

@@ -1,4 +1,4 @@
-"""The command line: ``carlib run``, ``carlib roles``, ``carlib doctor``, ``carlib lab``.
+"""The command line: ``carlib run``, ``roles``, ``doctor``, ``lab``, ``grade``, ``execute``.
 
 Each command imports what it needs when it is called, so that ``--help`` is quick and ``doctor``
 works where something is missing.
@@ -29,7 +29,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status: 0 done, 1 failed, 2 asked for in a way that can't be done, 130 stopped.
     """
-    commands = {"run": _run, "roles": _roles, "doctor": _doctor, "lab": _lab, "execute": _execute}
+    commands = {
+        "run": _run,
+        "roles": _roles,
+        "doctor": _doctor,
+        "lab": _lab,
+        "grade": _grade,
+        "execute": _execute,
+    }
     options, rest = make_parser(commands).parse_known_args(argv)
     options.rest = rest
     if rest and options.command is not _lab:
@@ -126,6 +133,12 @@ def _lab(options: argparse.Namespace) -> int:
 
     open_lab(choose_lessons(find_lessons(options.notebooks), [options.lesson])[0], options.rest)
     return 0
+
+
+def _grade(options: argparse.Namespace) -> int:
+    from carlib.course.grading.command import grade
+
+    return grade(options)
 
 
 def _execute(options: argparse.Namespace) -> int:

@@ -37,3 +37,11 @@ class ClassFileError(UsageError):
 
 class RolesFailed(CarlibError):
     """The roles of a class could not be made on the server; it is as it was."""
+
+
+class NothingToGrade(UsageError):
+    """There is no notebook of a lesson in the folder that was named."""
+
+
+class GradingFailed(CarlibError):
+    """Grading itself can't be done here, whatever the answers are."""
