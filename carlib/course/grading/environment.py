@@ -5,11 +5,15 @@ from pathlib import Path
 
 # CI services hand their tokens to every step in variables; none of these is one.
 _KEPT = frozenset(
-    "PATH HOME USER LOGNAME LANG LANGUAGE TZ SHELL MPLCONFIGDIR XDG_CACHE_HOME VIRTUAL_ENV "
-    "PYTHONHASHSEED PYTHONUTF8 PYTHONPATH LD_LIBRARY_PATH DYLD_LIBRARY_PATH "
-    # Windows finds its own libraries and folders by these.
-    "SYSTEMROOT SYSTEMDRIVE WINDIR COMSPEC PATHEXT USERPROFILE APPDATA LOCALAPPDATA USERNAME "
-    "PROGRAMDATA PROGRAMFILES NUMBER_OF_PROCESSORS PROCESSOR_ARCHITECTURE".split()
+    {
+        *("PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "SHELL", "VIRTUAL_ENV"),
+        *("MPLCONFIGDIR", "XDG_CACHE_HOME", "PYTHONPATH", "PYTHONUTF8"),
+        *("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"),
+        # Windows finds its own libraries and folders by these.
+        *("SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT", "PROGRAMDATA"),
+        *("USERPROFILE", "USERNAME", "APPDATA", "LOCALAPPDATA", "PROGRAMFILES"),
+        *("NUMBER_OF_PROCESSORS", "PROCESSOR_ARCHITECTURE"),
+    }
 )
 
 

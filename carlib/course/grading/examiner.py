@@ -20,6 +20,7 @@ from carlib.exercises.checking import check
 from carlib.exercises.exercise import Exercise, Parts
 from carlib.exercises.failure import Failure
 from carlib.exercises.feedback import Feedback, Kind
+from carlib.exercises.kinds import Function, Value
 from carlib.exercises.notebook import exercises_of
 from carlib.exercises.sandbox import Sandbox
 
@@ -67,16 +68,18 @@ class WithReturned:
 
 def verdict(exercise: Exercise, answer: dict[str, Any], engine: Engine) -> Feedback:
     """Check an answer as `answer_to_json` and `try_function` write it."""
-    form, content = answer.get("form"), answer.get("content")
+    form, content = answer["form"], answer["content"]
     given: object
     if form == "untried":
         given = None
-    elif form == "text":
+    elif form == "value" and isinstance(exercise, Value):
+        given = Returned({"parts": content})
+    elif form == "called" and isinstance(exercise, Function):
+        given = Returned(content)
+    elif form == "text" and not isinstance(exercise, Value | Function):
         given = str(content)
-    elif form in ("value", "called"):
-        given = Returned({"parts": content} if form == "value" else content)
     else:  # of a type that the check refuses by its name
-        given = type(str(content), (), {})()
+        given = type("".join(filter(str.isprintable, str(content)[:80])), (), {})()
     return check(cast(Exercise, WithReturned(exercise)), given, engine)
 
 
@@ -100,6 +103,9 @@ def main() -> None:
                     said = verdict(exercise, asked["answer"], engine)
             except MemoryError:
                 said = Feedback(Kind.WRONG, exercise.name, "Its result is larger than memory.")
+            except Exception as error:  # of the check: no verdict, and the next answer has its turn
+                text = f"The check itself failed: {type(error).__name__}: {error}"
+                said = Feedback(Kind.UNCHECKED, exercise.name, text)
             found = {"kind": said.kind.name, "text": said.text, "code": said.code}
             print(json.dumps({**found, "hint": said.hint}), file=out, flush=True)
 

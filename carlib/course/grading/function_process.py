@@ -17,7 +17,7 @@ from carlib.course.grading.limits import limit_this_process
 from carlib.course.grading.schemas import clean_schema
 from carlib.course.grading.source import ANSWER
 from carlib.course.grading.wire import parts_to_json
-from carlib.exercises.exercise import Exercise
+from carlib.exercises.exercise import Exercise, Parts
 from carlib.exercises.failure import Failure
 from carlib.exercises.notebook import exercises_of
 from carlib.exercises.sandbox import Sandbox
@@ -34,7 +34,8 @@ def main() -> None:
     exercise = next(one for one in exercises_of(asked["module"]) if one.name == asked["exercise"])
     with clean_schema(asked["url"]) as engine, Sandbox(engine) as sandbox:
         try:
-            answer = {"parts": parts_to_json(_evaluated(exercise, asked["source"], sandbox))}
+            parts = _evaluated(exercise, asked["source"], sandbox)
+            answer: dict[str, object] = {"parts": parts_to_json(parts)}
         except Failure as failure:
             answer = {"failure": [failure.text, failure.code, list(failure.mark)]}
         text = json.dumps({"token": asked["token"], **answer})
@@ -42,7 +43,7 @@ def main() -> None:
     os._exit(0)  # without waiting for threads, or for what was registered for the exit
 
 
-def _evaluated(exercise: Exercise, source: str, sandbox: Sandbox) -> dict[str, Any]:
+def _evaluated(exercise: Exercise, source: str, sandbox: Sandbox) -> Parts:
     lines = source.splitlines(keepends=True)
     linecache.cache[FILE_NAME] = (len(source), None, lines, FILE_NAME)  # for `inspect.getsource`
     names: dict[str, Any] = {"__name__": "__main__"}

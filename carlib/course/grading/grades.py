@@ -121,7 +121,7 @@ def execute(
         return Sitting(problems=[submission.problem])
     started = time.perf_counter()
     with temporary_server() as server:
-        sitting = sit(_cells(submission, assignment, values), server, limits)
+        sitting = sit(_cells(submission, assignment, values), assignment.exercises, server, limits)
     asked = {name: sitting.answers.get(name, UNTRIED) for name in assignment.exercises}
     sources = {name: one["content"] for name, one in asked.items() if one["form"] == "source"}
     if sources:

@@ -7,7 +7,7 @@ notebook itself.
 
 import re
 from collections.abc import Sequence
-from xml.etree.ElementTree import Element, ElementTree, SubElement, indent, tostring
+from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from carlib.course.grading.examination import Outcome, Verdict
 from carlib.course.grading.grades import LearnerGrade, LessonGrade
@@ -32,7 +32,7 @@ def as_junit(grades: Sequence[LearnerGrade]) -> bytes:
     for name in ("tests", "failures", "errors", "skipped"):
         root.set(name, str(sum(int(suite.get(name, "0")) for suite in root)))
     indent(root)
-    return tostring(ElementTree(root).getroot(), encoding="utf-8", xml_declaration=True)
+    return tostring(root, encoding="utf-8", xml_declaration=True)
 
 
 def _add_suite(root: Element, learner: str, lesson: LessonGrade) -> None:

@@ -65,6 +65,8 @@ def answer_to_json(exercise: Exercise, answer: object, cells: list[str]) -> dict
         if not callable(answer):
             return other
         text, form = source_of_answer(cells, exercise.name), "source"
+        if not text:
+            return {"form": "other", "content": "function that is not in the cell of its check"}
     elif isinstance(answer, str):
         text, form = answer, "text"
     else:
@@ -75,8 +77,8 @@ def answer_to_json(exercise: Exercise, answer: object, cells: list[str]) -> dict
 
 
 def _cells() -> list[str]:
-    shell = get_ipython()
-    return list(shell.history_manager.input_hist_parsed) if shell else []
+    history = getattr(get_ipython(), "history_manager", None)
+    return list(history.input_hist_parsed) if history else []
 
 
 if __name__ == "__main__":

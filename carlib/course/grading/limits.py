@@ -140,9 +140,8 @@ def end(processes: Iterable[psutil.Process]) -> None:
     """Kill processes, and on POSIX the groups that they lead: that outruns one that forks."""
     for process in processes:
         with suppress(psutil.Error, OSError):
-            if os.name == "posix" and process.pid != os.getpid():
-                if os.getpgid(process.pid) == process.pid:
-                    os.killpg(process.pid, signal.SIGKILL)
+            if os.name == "posix" and os.getpgid(process.pid) == process.pid != os.getpid():
+                os.killpg(process.pid, signal.SIGKILL)
             process.kill()
 
 

@@ -26,6 +26,7 @@ from carlib.server import EmbeddedServer
 
 MESSAGE_BYTES = 16 * 2**20  # a kernel that sends a larger one is not listened to any more
 MAX_PROBLEMS = 20
+FORMS = ("untried", "text", "value", "source", "other")
 
 
 @dataclass
@@ -33,12 +34,14 @@ class Sitting:
     """What came of executing one notebook.
 
     Attributes:
+        exercises: The names of those that are asked.
         answers: For each exercise, the last answer that was handed in and was one, as
             `answer_to_json` writes it; `untried` where there was none but a check.
         problems: What went wrong, in order: cells that ended in an error, a limit that was reached.
         seconds: How long it took.
     """
 
+    exercises: tuple[str, ...] = ()
     answers: dict[str, dict[str, Any]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     seconds: float = 0.0
@@ -47,7 +50,8 @@ class Sitting:
         """Keep an answer; what is not in the form of one is not kept."""
         with suppress(KeyError, TypeError):
             name, answer = data["exercise"], {"form": data["form"], "content": data["content"]}
-            if answer["form"] != "untried" or name not in self.answers:
+            new = name not in self.answers
+            if name in self.exercises and answer["form"] in FORMS and (new or _is_tried(answer)):
                 self.answers[name] = answer
 
     def report(self, problem: str) -> None:
@@ -56,11 +60,17 @@ class Sitting:
             self.problems.append(problem)
 
 
-def sit(cells: Sequence[tuple[int, str]], server: EmbeddedServer, limits: Limits) -> Sitting:
+def sit(
+    cells: Sequence[tuple[int, str]],
+    exercises: tuple[str, ...],
+    server: EmbeddedServer,
+    limits: Limits,
+) -> Sitting:
     """Execute code cells one after the other; an error in one does not end the notebook.
 
     Args:
         cells: The number and the text of each.
+        exercises: The names of those that are asked.
         server: The server that the notebook finds, as the user who may do everything there.
         limits: What the kernel and the server may take together.
 
@@ -68,7 +78,7 @@ def sit(cells: Sequence[tuple[int, str]], server: EmbeddedServer, limits: Limits
         What was handed in until the end, or until a limit was reached. No process that the
         notebook started is alive any more.
     """
-    sitting = Sitting()
+    sitting = Sitting(exercises)
     mark = secrets.token_hex(16)
     started = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="carlib-sitting-", ignore_cleanup_errors=True) as place:
@@ -99,7 +109,7 @@ def _run(
     number: int | None = None
     try:
         manager.start_kernel(env=dict(environment), cwd=str(place), **silent)
-        watch.include(manager.provisioner.pid)
+        watch.include(getattr(manager.provisioner, "pid", None))
         client = manager.blocking_client()
         client.start_channels()
         try:
@@ -129,7 +139,8 @@ def _execute(
 ) -> None:
     """Run one cell and wait until the kernel says that it is done."""
     asked = client.execute(text, allow_stdin=False, stop_on_error=False)
-    while True:
+    done = False
+    while not done:
         if watch.reason:
             raise _Ended
         try:
@@ -140,16 +151,15 @@ def _execute(
             continue
         except (ValueError, zmq.ZMQError) as error:  # not signed, or not in the protocol's form
             raise _Ended("it sent what is no message") from error
-        content = message["content"]
-        if message["msg_type"] == "error":
-            said = _line(f"{content.get('ename')}: {content.get('evalue')}")
-            sitting.report(f"Cell [{number}] ended in an error: {said}.")
-        elif message["msg_type"] == "display_data":
-            if ANSWER_TYPE in content.get("data", {}):
+        kind, content = message["msg_type"], message["content"]
+        with suppress(AttributeError, KeyError, TypeError):  # any message may be a learner's own
+            if kind == "error":
+                said = _line(f"{content['ename']}: {content['evalue']}")
+                sitting.report(f"Cell [{number}] ended in an error: {said}.")
+            elif kind == "display_data":
                 sitting.hand_in(content["data"][ANSWER_TYPE])
-        elif message["parent_header"].get("msg_id") == asked:
-            if content.get("execution_state") == "idle":
-                return
+            elif kind == "status" and message["parent_header"]["msg_id"] == asked:
+                done = content["execution_state"] == "idle"
 
 
 class _LimitedKernel(KernelSpecManager):
@@ -162,6 +172,10 @@ class _LimitedKernel(KernelSpecManager):
     def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
         argv = [*self._command, "-f", "{connection_file}"]
         return KernelSpec(argv=argv, display_name="grading", language="python")
+
+
+def _is_tried(answer: Mapping[str, Any]) -> bool:
+    return answer["form"] != "untried"
 
 
 def _line(text: object, length: int = 200) -> str:

@@ -153,12 +153,11 @@ def _learner(home: Path, name: str, wanted: Sequence[Assignment]) -> Learner:
     candidates: dict[str, list[tuple[bool, Path, Submission]]] = {}
     for path in _notebooks(home):
         submission = _read(path)
-        for one in wanted:
-            named = path.stem == one.lesson.name
-            opened = any(_opens(cell, one.module) for cell in submission.cells)
-            if named or opened:
-                candidates.setdefault(key_of(one.lesson), []).append((named, path, submission))
-                break
+        named = [one for one in wanted if path.stem == one.lesson.name]
+        opened = [one for one in wanted if any(_opens(c, one.module) for c in submission.cells)]
+        if fitting := named or opened:
+            key = key_of(fitting[0].lesson)
+            candidates.setdefault(key, []).append((bool(named), path, submission))
         else:
             learner.left_out.append(f"{path.relative_to(home)}: not one of the lessons to grade")
     for key, found in candidates.items():
