@@ -162,10 +162,10 @@ def links(lesson: Lesson, neighbours: tuple[Path | None, Path | None]) -> Iterat
     """Links lead somewhere; the last cell's lead to the lessons before and after."""
     cells = [cell for cell in lesson.notebook.cells if cell.cell_type == "markdown"]
     for cell in cells:
-        for target in _link_targets(cell):
+        for target in link_targets(cell):
             if not (lesson.path.parent / target).exists():
                 yield f"{_name(cell)} links to {target}, which is not there"
-    last = set(_link_targets(cells[-1]))
+    last = set(link_targets(cells[-1]))
     wanted = {path.name for path in neighbours if path} | {"../../README.md"}
     if missing := wanted - last:
         yield f"the last cell has no link to {sorted(missing)}"
@@ -179,7 +179,8 @@ def code_cells(lesson: Lesson) -> list[nbformat.NotebookNode]:
     return [cell for cell in lesson.notebook.cells if cell.cell_type == "code"]
 
 
-def _link_targets(cell: nbformat.NotebookNode) -> list[str]:
+def link_targets(cell: nbformat.NotebookNode) -> list[str]:
+    """The places that a Markdown cell links to, but for addresses on the web."""
     targets = re.findall(r"\]\(([^)#]+)", cell.source)
     return [target for target in targets if "://" not in target]
 

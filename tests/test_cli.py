@@ -196,7 +196,7 @@ def test_a_server_that_does_not_answer_fails_the_run(
     assert "secret-word" not in said.err + said.out
 
 
-@pytest.mark.parametrize("command", [[], ["run"], ["doctor"], ["lab"]])
+@pytest.mark.parametrize("command", [[], ["run"], ["doctor"], ["lab"], ["grade"]])
 def test_help_shows_examples_and_every_option(
     command: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,6 +9,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,17 +29,18 @@ class Lab(NamedTuple):
     token: str
     root: Path
 
-    def get(self, path: str, token: str | None = None) -> bytes:
+    def get(self, path: str, token: str | None = None, put: object = None) -> bytes:
         request = urllib.request.Request(self.url + path)
         if token:
             request.add_header("Authorization", f"token {token}")
-        with OPENER.open(request, timeout=30) as response:
+        if put is not None:
+            request.method, request.data = "PUT", json.dumps(put).encode()
+        with OPENER.open(request, timeout=60) as response:
             return response.read()
 
 
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    root = tmp_path_factory.mktemp("course")
+@contextmanager
+def _running(root: Path, *words: str) -> Iterator[Lab]:
     write_lesson(root / "notebooks", "01_first")
     write_lesson(root / "notebooks", "02_second")
     runtime = root / "runtime"
@@ -47,7 +49,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     with log.open("wb") as stream:
         process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "carlib", "lab", "second", "--no-browser"),
+                *(sys.executable, "-m", "carlib", "lab", *words, "--no-browser"),
                 *("--notebooks", root / "notebooks"),
                 # Tests may run as root, for which Jupyter wants to be told so; people need not.
                 *(["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []),
@@ -70,6 +72,12 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         process.wait(30)
 
 
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    with _running(tmp_path_factory.mktemp("course"), "second") as running:
+        yield running
+
+
 def test_it_listens_on_this_machine_only(lab: Lab) -> None:
     process = psutil.Process(lab.process.pid)
     listening = [c for c in process.net_connections("inet") if c.status == psutil.CONN_LISTEN]
@@ -86,12 +94,13 @@ def test_it_answers_nobody_without_the_token(lab: Lab) -> None:
         refused.value.close()
 
 
-def test_it_opens_the_lesson_that_was_named(lab: Lab) -> None:
+def test_it_opens_the_copy_of_the_lesson_that_was_named(lab: Lab) -> None:
     log = (lab.root / "log").read_text()
     assert re.search(
-        r"http://127\.0\.0\.1:\d+/lab/tree/notebooks/1_tiny/02_second\.ipynb\?token", log
+        r"http://127\.0\.0\.1:\d+/lab/tree/workbook/1_tiny/02_second\.ipynb\?token", log
     )
-    listed = json.loads(lab.get("api/contents/notebooks/1_tiny", lab.token))
+    assert "Added to it: 1_tiny/01_first, 1_tiny/02_second." in log
+    listed = json.loads(lab.get("api/contents/workbook/1_tiny", lab.token))
     assert {entry["name"] for entry in listed["content"]} == {"01_first.ipynb", "02_second.ipynb"}
 
 
@@ -99,3 +108,31 @@ def test_its_kernel_is_this_python(lab: Lab) -> None:
     specs = json.loads(lab.get("api/kernelspecs", lab.token))
     assert specs["default"] == "python3"
     assert specs["kernelspecs"]["python3"]["spec"]["argv"][0] == sys.executable
+
+
+def test_a_copy_can_be_saved_and_an_original_can_not(lab: Lab) -> None:
+    before = (lab.root / "notebooks/1_tiny/01_first.ipynb").read_bytes()
+    for folder, writable in (("workbook", True), ("notebooks", False)):
+        path = f"api/contents/{folder}/1_tiny/01_first.ipynb"
+        model = json.loads(lab.get(path, lab.token))
+        assert model["writable"] is writable
+        model["content"]["cells"][0]["source"] = "# Mine"
+        if writable:
+            lab.get(path, lab.token, put=model)
+        else:
+            with pytest.raises(urllib.error.HTTPError) as refused:
+                lab.get(path, lab.token, put=model)
+            assert refused.value.code == 403
+            assert b"Your copy is in the folder workbook" in refused.value.read()
+            refused.value.close()
+    assert (lab.root / "notebooks/1_tiny/01_first.ipynb").read_bytes() == before
+    assert "# Mine" in (lab.root / "workbook/1_tiny/01_first.ipynb").read_text("utf-8")
+
+
+def test_authors_open_and_save_the_originals(tmp_path: Path) -> None:
+    with _running(tmp_path, "01", "--original") as lab:
+        log = (lab.root / "log").read_text()
+        assert "/lab/tree/notebooks/1_tiny/01_first.ipynb?token" in log
+        path = "api/contents/notebooks/1_tiny/01_first.ipynb"
+        lab.get(path, lab.token, put=json.loads(lab.get(path, lab.token)))
+    assert not (tmp_path / "workbook").exists()

@@ -61,6 +61,11 @@ examples:
   carlib lab
   carlib lab 02
   carlib lab initial_load --no-browser
+  carlib lab --original
+
+You work on a copy of the lessons, in the folder workbook beside them. It is made once: a lesson
+that is new in a newer version is added, a file that is there is never touched, and you are told
+which originals have changed since. Authors open the originals themselves.
 
 Other options go to JupyterLab as they are, for example --port=9999, or --allow-root as root.
 """
@@ -182,12 +187,14 @@ def make_parser(
     lab = command(
         "lab",
         help="open JupyterLab on a lesson",
-        description="Open JupyterLab on a lesson, for this machine only. Stop it with Ctrl-C.",
+        description="Open JupyterLab on your copy of a lesson, for this machine only. Stop it with "
+        "Ctrl-C.",
         epilog=_LAB_EXAMPLES,
     )
     lab.add_argument(
         "lesson", nargs="?", default="01", metavar="LESSON", help="a number or name (default: 01)"
     )
+    lab.add_argument("--original", action="store_true", help="the originals, for authors")
     _add_notebooks(lab)
 
     grade = command("grade", help="grade notebooks", description=_GRADE, epilog=_GRADE_EXAMPLES)

@@ -128,10 +128,19 @@ def _doctor(options: argparse.Namespace) -> int:
 
 
 def _lab(options: argparse.Namespace) -> int:
-    from carlib.course.lab import open_lab
     from carlib.course.lessons import choose_lessons, find_lessons
 
-    open_lab(choose_lessons(find_lessons(options.notebooks), [options.lesson])[0], options.rest)
+    lessons = find_lessons(options.notebooks)
+    lesson, originals = choose_lessons(lessons, [options.lesson])[0], ""
+    if not options.original:
+        from carlib.course.workbook import copy_lessons
+
+        copy = copy_lessons(lessons)
+        print(copy, file=sys.stderr)
+        lesson, originals = copy.copy_of(lesson), lesson.path.parents[1].name
+    from carlib.course.lab import open_lab
+
+    open_lab(lesson, options.rest, originals=originals)
     return 0
 
 

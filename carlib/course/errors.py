@@ -27,6 +27,10 @@ class LessonFormError(CarlibError):
     """A lesson's notebook is not built the way that the course's tools expect."""
 
 
+class CopyFailed(CarlibError):
+    """The learner's own copy of the lessons can't be made."""
+
+
 class LessonFailed(CarlibError):
     """A cell of a lesson raised an error, or its kernel died."""
 
