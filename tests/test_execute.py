@@ -8,6 +8,7 @@ from nbformat.v4 import new_code_cell
 from tiny_lessons import BODY, write_lesson
 
 from carlib.course.cli import main
+from carlib.course.widgets import KEPT
 
 WIDGET = "import ipywidgets as w\nw.IntSlider(value=3)"
 
@@ -49,6 +50,7 @@ def test_a_lesson_is_written_in_the_form_that_is_committed(
     ]
     slider, three, folder, lines = (cell.outputs for cell in code[-4:])
     assert slider[0].data == {"text/plain": "IntSlider(value=3)"}
+    assert slider[0].metadata == {KEPT: "<div><b>3</b></div>"}
     assert three[0].data == {"text/plain": "3"}
     assert folder[0].data == {"text/plain": "'1_tiny'"}
     assert [output.text for output in lines] == ["1\n2\n"]

@@ -5,12 +5,13 @@ import xml.etree.ElementTree as ElementTree
 
 import nbformat
 import pytest
-from nbformat.v4 import new_markdown_cell
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from tiny_lessons import write_lesson
 
 from carlib.course.lessons import find_lessons
 from carlib.course.mermaid import draw_er_diagram
 from carlib.course.run import run_lessons
+from carlib.course.widgets import KEPT, freeze_widgets
 from carlib.diagram import entity_relationship_diagram
 from carlib.tables import TABLES, Base
 
@@ -21,7 +22,8 @@ knob = w.IntSlider(value=3, description="Rows <n>")
 text = w.HTML("<b>three</b>")
 knob.observe(lambda change: setattr(text, "value", f"<b>now {change['new']}</b>"), "value")
 choice = w.Dropdown(options=[("COPY", 1), ("insert", 2)], value=2, description="Way")
-w.VBox([w.HBox([knob, choice]), text, w.Image(value=dot, format="gif")])"""
+grid = w.GridBox([w.Label("one")], layout={"grid_template_columns": "6em 12em"})
+w.VBox([w.HBox([knob, choice]), text, w.Image(value=dot, format="gif"), grid, w.GridBox([])])"""
 DIAGRAM = "```mermaid\nerDiagram\n    a ||--o{ b : has\n```"
 DISPLAY = f"from IPython.display import Markdown, display\ndisplay(Markdown({DIAGRAM!r}))"
 PLOT = "import matplotlib.pyplot as plt\n_ = plt.plot([1, 2])"
@@ -58,6 +60,16 @@ def test_a_page_shows_widgets_as_they_stood_at_the_end(pages: list[str]) -> None
     assert "<b>now 7</b>" in pages[0]
     assert 'src="data:image/gif;base64,R0lGODlh' in pages[0]
     assert "data:image/png;base64," in pages[0]
+    assert '<div style="display:grid;grid-template-columns:6em 12em"><div><b>one</b>' in pages[0]
+
+
+def test_a_widget_without_its_state_is_shown_as_it_was_kept() -> None:
+    """As in a lesson that `carlib execute` wrote."""
+    output = new_output("display_data", {"text/plain": "IntSlider()"}, metadata={KEPT: "<b>3</b>"})
+    notebook = new_notebook(cells=[new_code_cell(outputs=[output])])
+    freeze_widgets(notebook)
+    assert notebook.cells[0].outputs[0].data["text/html"] == "<b>3</b>"
+    assert notebook.cells[0].outputs[0].metadata == {}
 
 
 def test_a_page_draws_diagrams_in_texts_and_in_outputs(pages: list[str]) -> None:

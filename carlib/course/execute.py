@@ -14,7 +14,7 @@ from carlib.course.database import run_database
 from carlib.course.errors import LessonFailed, LessonFormError
 from carlib.course.kernels import kernel_options
 from carlib.course.solutions import fill_solutions
-from carlib.course.widgets import VIEW
+from carlib.course.widgets import keep_widgets
 
 _KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 _LANGUAGE = {
@@ -67,10 +67,8 @@ def _refuse_stderr(notebook: nbformat.NotebookNode, path: Path) -> None:
 
 def _strip(notebook: nbformat.NotebookNode) -> None:
     """Take off what differs from run to run or from author to author."""
+    keep_widgets(notebook)  # their ids are random; how they stood at the end is not
     notebook.metadata = nbformat.from_dict({"kernelspec": _KERNEL, "language_info": _LANGUAGE})
     for cell in notebook.cells:
         kept = {name: cell.metadata[name] for name in _KEPT_METADATA & set(cell.metadata)}
         cell.metadata = nbformat.from_dict(kept)
-        for output in cell.get("outputs", []):
-            # The id of a widget is random, and its state is not kept: its text is.
-            output.get("data", {}).pop(VIEW, None)

@@ -42,7 +42,7 @@ def write_index(course: "CourseRun") -> None:
     said += f", {counts[1]} failed" if counts[1] else ""
     parts = dict.fromkeys(run.lesson.part for run in course.lessons)
     body = "".join(
-        f"<h2>{html.escape(_part_name(part))}</h2><ol>"
+        f"<h2>{html.escape(part_name(part))}</h2><ol>"
         + "".join(_entry(run, path.parent) for run in course.lessons if run.lesson.part == part)
         + "</ol>"
         for part in parts
@@ -62,7 +62,7 @@ def write_index(course: "CourseRun") -> None:
     )
 
 
-def _part_name(part: str) -> str:
+def part_name(part: str) -> str:
     """``1_core`` as a person reads it: Part 1, core."""
     number, _, name = part.partition("_")
     return f"Part {number}, {name.replace('_', ' ')}" if number.isdigit() else part

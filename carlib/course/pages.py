@@ -42,7 +42,7 @@ def write_page(run: "LessonRun", runs: Sequence["LessonRun"]) -> None:
     """
     notebook = copy.deepcopy(nbformat.read(run.notebook, as_version=4))
     freeze_widgets(notebook)
-    _draw_diagrams(notebook)
+    draw_diagrams(notebook)
     quiet = logging.Logger("pages", level=logging.ERROR)  # it reports pictures without a caption
     exporter = HTMLExporter(
         extra_loaders=[DictLoader({"offline.html.j2": _TEMPLATE})],
@@ -55,7 +55,7 @@ def write_page(run: "LessonRun", runs: Sequence["LessonRun"]) -> None:
     run.page.write_text(_link_pages(text, run, runs), encoding="utf-8")
 
 
-def _draw_diagrams(notebook: nbformat.NotebookNode) -> None:
+def draw_diagrams(notebook: nbformat.NotebookNode) -> None:
     """Put pictures where Mermaid's text stands, in texts and in outputs."""
     for cell in notebook.cells:
         if cell.cell_type == "markdown":

@@ -8,19 +8,33 @@ import nbformat
 
 VIEW = "application/vnd.jupyter.widget-view+json"
 STATE = "application/vnd.jupyter.widget-state+json"
+KEPT = "carlib_widget"  # in an output's metadata: its widget's last state, as HTML
 
 
 def freeze_widgets(notebook: nbformat.NotebookNode) -> None:
     """Replace each widget in the outputs by the HTML of its last state; changes `notebook`.
 
     Knobs become ``label: value``, text and pictures stay what they are, boxes keep their order.
+    A lesson as it is committed has no states left; there the HTML that was kept is shown.
+    """
+    keep_widgets(notebook)
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            if kept := output.get("metadata", {}).pop(KEPT, None):
+                output.data["text/html"] = kept
+
+
+def keep_widgets(notebook: nbformat.NotebookNode) -> None:
+    """Move each widget's last state, as HTML, into its output's metadata; changes `notebook`.
+
+    There it survives where states may not stay: viewers ignore it, and nbval does not compare it.
     """
     widgets = notebook.metadata.pop("widgets", {}).get(STATE, {}).get("state", {})
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             view = output.get("data", {}).pop(VIEW, None)
             if view and view["model_id"] in widgets:
-                output.data["text/html"] = _as_html(view["model_id"], widgets)
+                output.metadata[KEPT] = _as_html(view["model_id"], widgets)
 
 
 def _as_html(model_id: str, widgets: Mapping[str, Any]) -> str:
@@ -30,6 +44,10 @@ def _as_html(model_id: str, widgets: Mapping[str, Any]) -> str:
         return "".join(map(_output, state.get("outputs", [])))
     if "children" in state:
         across = "display:flex;gap:1em" if kind == "HBoxModel" else ""
+        if kind == "GridBoxModel":
+            layout = widgets[state["layout"].removeprefix("IPY_MODEL_")]["state"]
+            columns = html.escape(layout.get("grid_template_columns") or "auto")
+            across = f"display:grid;grid-template-columns:{columns}"
         ids = [child.removeprefix("IPY_MODEL_") for child in state["children"]]
         inside = "".join(_as_html(child, widgets) for child in ids if child in widgets)
         return f'<div style="{across}">{inside}</div>'
