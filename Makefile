@@ -13,7 +13,10 @@ test:
 bench:
 	@$(PYTHON) bootstrap.py && .venv/bin/python -m benchmarks $(ARGS)
 
+book:
+	@$(PYTHON) bootstrap.py && .venv/bin/python -m sphinx -W --keep-going -E -d build/book-doctrees -c docs/book . build/book $(ARGS)
+
 lock:
 	@$(PYTHON) bootstrap.py && .venv/bin/uv pip compile --quiet --custom-compile-command "make lock" --universal --python-version 3.11 --generate-hashes pyproject.toml --group dev -o requirements.lock $(ARGS)
 
-.PHONY: run lab test bench lock
+.PHONY: run lab test bench book lock

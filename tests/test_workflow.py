@@ -26,7 +26,7 @@ PYPROJECT = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
 PYTHONS = re.findall(r"Python :: (3\.\d+)", PYPROJECT)
 
 
-@pytest.mark.parametrize("target", ["run", "lab", "test", "bench", "lock"])
+@pytest.mark.parametrize("target", ["run", "lab", "test", "bench", "book", "lock"])
 def test_every_target_is_one_line_after_the_set_up(target: str) -> None:
     command = ["make", "--dry-run", target, "ARGS=--an-option", "PYTHON=python3.99"]
     alone = {name: value for name, value in os.environ.items() if "MAKE" not in name}
