@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from book_site import Site, build_site
 from roles import COMMON, run
 from sqlalchemy import Engine
 
@@ -130,3 +131,9 @@ def make_engine(database_url: str) -> Iterator[Callable[..., Engine]]:
 def engine(make_engine: Callable[..., Engine]) -> Engine:
     """An engine on an empty schema of its own, dropped afterwards."""
     return make_engine()
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """The book of a copy of this checkout, with one lesson more."""
+    return build_site(tmp_path_factory.mktemp("checkout"))
