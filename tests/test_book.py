@@ -185,6 +185,11 @@ def test_formulas_traps_links_and_widgets_without_a_state(site: Site) -> None:
     assert len(page.select("article svg")) == 1
 
 
+def test_no_page_shows_a_placeholder(site: Site) -> None:
+    for name in site.pages:
+        assert not [tag for tag in site.page(name).find_all("footer") if "not set" in tag.text]
+
+
 def test_the_notebook_is_there_to_be_taken(site: Site) -> None:
     for lesson in LESSONS:
         page = PAGES[lesson.path]

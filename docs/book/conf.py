@@ -38,6 +38,7 @@ html_theme_options = {
     "show_toc_level": 2,
     "use_fullscreen_button": False,
     "search_bar_text": "Search the book",
+    "footer_content_items": [],  # it would name an author that is not set
     "navbar_persistent": [],  # the search stands in the left column
 }
 html_context = {"default_mode": "auto"}  # light or dark as the reader's system is
