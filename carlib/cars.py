@@ -1,4 +1,4 @@
-"""Cars to practise with: a handful, or millions.
+"""Cars to practice with: a handful, or millions.
 
 A cars frame has one row a car and the columns `COLUMNS`. These functions make one:
 

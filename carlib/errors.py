@@ -15,7 +15,7 @@ class CarlibError(Exception):
 
 
 class ServerError(CarlibError):
-    """The embedded PostgreSQL could not be initialised, started or stopped."""
+    """The embedded PostgreSQL could not be initialized, started or stopped."""
 
 
 class ConnectionFailed(CarlibError):

@@ -43,10 +43,10 @@ class CarInfoHistory(Base):
     __table_args__ = (
         CheckConstraint("operation IN ('update', 'delete')", name="operation"),
         Index(None, "car_id", "timestamp"),
-        # Blocks of rows written together have neighbouring timestamps: a few bytes a block are
+        # Blocks of rows written together have neighboring timestamps: a few bytes a block are
         # enough to find a period in millions of rows.
         Index("ix_car_info_history_timestamp", "timestamp", postgresql_using="brin"),
-        # A deleted car that comes back is recognised by its VIN.
+        # A deleted car that comes back is recognized by its VIN.
         Index(
             "ix_car_info_history_deleted_vin",
             "vin",

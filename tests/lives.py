@@ -27,7 +27,7 @@ def stored(engine: Engine) -> list[dict[str, Any]]:
 
 
 def broken_lives(engine: Engine) -> list[tuple]:
-    """Neighbouring versions of a car that leave a gap, overlap, or end before they begin."""
+    """Neighboring versions of a car that leave a gap, overlap, or end before they begin."""
     sql = """
         SELECT * FROM (
             SELECT car_id, valid_from, until, operation,

@@ -158,7 +158,7 @@ def solutions(lesson: Lesson) -> Iterator[str]:
             yield f"{_name(cell)} is not what `carlib execute` writes"
 
 
-def links(lesson: Lesson, neighbours: tuple[Path | None, Path | None]) -> Iterator[str]:
+def links(lesson: Lesson, neighbors: tuple[Path | None, Path | None]) -> Iterator[str]:
     """Links lead somewhere; the last cell's lead to the lessons before and after."""
     cells = [cell for cell in lesson.notebook.cells if cell.cell_type == "markdown"]
     for cell in cells:
@@ -166,7 +166,7 @@ def links(lesson: Lesson, neighbours: tuple[Path | None, Path | None]) -> Iterat
             if not (lesson.path.parent / target).exists():
                 yield f"{_name(cell)} links to {target}, which is not there"
     last = set(link_targets(cells[-1]))
-    wanted = {path.name for path in neighbours if path} | {"../../README.md"}
+    wanted = {path.name for path in neighbors if path} | {"../../README.md"}
     if missing := wanted - last:
         yield f"the last cell has no link to {sorted(missing)}"
 

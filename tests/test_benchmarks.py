@@ -53,7 +53,7 @@ def test_every_way_loads_the_same_cars(name: str, engine: Engine) -> None:
 @pytest.mark.parametrize("name", LOADERS)
 def test_every_way_loads_all_or_nothing(name: str, engine: Engine) -> None:
     create_tables(engine)
-    repeated = pd.concat([CARS, CARS.head(1).assign(color="Of another colour")])
+    repeated = pd.concat([CARS, CARS.head(1).assign(color="Of another color")])
     with pytest.raises(Exception, match=r"(?i)more than once|unique|duplicate"):
         LOADERS[name](engine, repeated)
     with engine.connect() as connection:

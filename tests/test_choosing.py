@@ -66,7 +66,7 @@ def test_lessons_are_chosen_by_what_a_person_types(
     ("wanted", "said"),
     [
         ("07", "No lesson '07'.*1_core/01_schema, 1_core/02_initial_load, 2_more/01_files"),
-        ("shema", "Did you mean 'schema'"),
+        ("shema", "Did you mean 'schema'"),  # codespell:ignore
         ("01", "'01' is more than one lesson: 1_core/01_schema, 2_more/01_files"),
     ],
 )

@@ -31,6 +31,11 @@ USED_BY_NAME = {
     "pytest-xdist": ("Makefile", "-n 2 --dist loadscope"),
     "check-jsonschema": ("tests", "check_jsonschema"),
     "nbval": ("tests", "--nbval"),
+    "mypy": ("pyproject.toml", "[tool.mypy]"),
+    "pandas-stubs": ("carlib", "import pandas as pd"),
+    "types-psycopg2": ("carlib", "psycopg2"),
+    "types-tqdm": ("carlib", "tqdm"),
+    "codespell": ("pyproject.toml", "[tool.codespell]"),
 }
 
 

@@ -271,7 +271,7 @@ def test_in_a_notebook_an_exercise_is_its_question_and_a_lesson_the_list(tables)
 def test_a_misspelt_exercise_or_lesson_is_named(tables):
     ex = OpenLesson((COUNT, NINE), tables)
     with pytest.raises(AttributeError, match=r"there are count, nine\. Did you mean count\?"):
-        _ = ex.coutn
+        _ = ex.coutn  # codespell:ignore
     with pytest.raises(BadArgument, match=r"\(lesson_01, lesson_02.*\), found 'lesson_1'"):
         open_lesson(tables, "lesson_1")
 

@@ -224,7 +224,7 @@ def test_percent_signs_colons_and_quotes_reach_the_server_as_they_are(cars):
             "SELECT name\nFROM nowhere",
             ['relation "nowhere" does not exist', "LINE 2: FROM nowhere"],
         ),
-        ("SELECT nam FROM car_brand", ['column "nam" does not exist', "HINT:  Perhaps you meant"]),
+        ("SELECT nme FROM car_brand", ['column "nme" does not exist', "HINT:  Perhaps you meant"]),
         ("SELECT 1 / 0", ["division by zero"]),
         ("SELEC 1", ['syntax error at or near "SELEC"', "LINE 1: SELEC 1\n        ^"]),
         ("SELECT 'a\0b'", []),

@@ -42,7 +42,7 @@ def interrupted_iterator():
         (breaking_iterator, {}, ZeroDivisionError),
         (interrupted_iterator, {}, KeyboardInterrupt),
         (lambda: [sample_cars(), "cars"], {}, BadArgument),
-        (lambda: [sample_cars(), sample_cars().assign(colour=1)], {}, UnknownColumn),
+        (lambda: [sample_cars(), sample_cars().assign(colr=1)], {}, UnknownColumn),
         (lambda: [sample_cars(), sample_cars().drop(columns="vin")], {}, MissingColumn),
         (lambda: None, {}, BadArgument),
         (lambda: 5, {}, BadArgument),

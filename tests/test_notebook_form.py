@@ -26,8 +26,8 @@ def test_a_lesson_keeps_the_rule(lesson: Lesson, rule: notebook_form.Rule) -> No
 def test_a_lesson_is_linked_to_the_next(lesson: Lesson) -> None:
     place = LESSONS.index(lesson)
     before, after = LESSONS[:place][-1:], LESSONS[place + 1 :][:1]
-    neighbours = [found[0].path if found else None for found in (before, after)]
-    assert list(notebook_form.links(lesson, tuple(neighbours))) == []
+    neighbors = [found[0].path if found else None for found in (before, after)]
+    assert list(notebook_form.links(lesson, tuple(neighbors))) == []
 
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)

@@ -108,7 +108,7 @@ def test_names_are_spelled_as_in_the_tables_the_oldest_first():
 def test_names_that_unicode_holds_for_the_same_but_for_case(first, same):
     clean = spelled([(first, "A"), (same, "A")])
     assert clean[0] == clean[1]
-    # In the tables there may be names that nobody normalised.
+    # In the tables there may be names that nobody normalized.
     assert spelled([(same, "A")], known=[(first, "a")]) == [(first, "a")]
 
 
@@ -150,11 +150,11 @@ def test_a_required_column_that_is_absent_is_named(name):
 @pytest.mark.parametrize(
     ("unknown", "nearest"),
     [
-        ("colour", "color"),
+        ("colour", "color"),  # codespell:ignore
         ("Price ", "price"),
         ("Engine Size", "engine_size"),
         ("VIN", "vin"),
-        ("modell", "model"),
+        ("modell", "model"),  # codespell:ignore
     ],
 )
 def test_an_unknown_column_is_named_with_the_nearest_known_one(unknown, nearest):

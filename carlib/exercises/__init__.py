@@ -21,7 +21,7 @@ To add an exercise, add one object to the module of its lesson; to add a lesson,
 5. Rely on the lesson's tables, never on its rows: learners and instructors choose how many there
    are. Rows that tell right from wrong come with the exercise's `Setup`; the note says what is
    added. A wrong answer that the rows at hand don't tell from the solution would pass.
-6. Run ``pytest tests/test_exercises.py``: on empty tables, on two cars and on some hundred, the
+6. Run ``pytest tests/test_exercises.py``: on empty tables, on two cars and on 3,000, the
    solution must be accepted and every wrong answer refused with its own hint.
 """
 

@@ -1,7 +1,7 @@
 """What an exercise shows: one object that reads well as text and as HTML.
 
-Words carry the meaning; the coloured border repeats it. The colours are those of Okabe and Ito,
-"Color Universal Design" (2008), which people with any kind of colour vision can tell apart, and
+Words carry the meaning; the colored border repeats it. The colors are those of Okabe and Ito,
+"Color Universal Design" (2008), which people with any kind of color vision can tell apart, and
 text and background stay the page's own, so that light and dark themes both work.
 """
 
@@ -47,7 +47,7 @@ class Feedback:
         exercise: The exercise's name.
         text: Sentences; words between backticks are shown as code.
         code: Lines to show exactly as they are: a solution, or the database's own error.
-        hint: The hint that a recognised wrong answer deserves, if it is one.
+        hint: The hint that a recognized wrong answer deserves, if it is one.
         number: Which hint of how many this is, such as ``"1 of 3"``.
     """
 

@@ -31,7 +31,7 @@ class ArchiveReport:
         directory: Where the files are.
         rows: Rows that are in the files now and no longer in the table.
         kept: Rows that stayed in the table although they are older: the last one of each deleted
-            car, by which a load recognises the car if it comes back.
+            car, by which a load recognizes the car if it comes back.
         files: The files that were added, as paths.
         months: The months of these rows, such as "2024-11", in UTC.
         bytes: The size of these files.

@@ -25,7 +25,7 @@ SURROGATE = re.compile("[\ud800-\udfff]")  # half a character, which no UTF-8 ca
 def clean_text(
     column: pd.Series, max_length: int, *, required: bool, upper: bool = False
 ) -> Cleaned:
-    """Trim a text column and bring it to Unicode normalisation form C, as `tidy_text` does.
+    """Trim a text column and bring it to Unicode normalization form C, as `tidy_text` does.
 
     Args:
         column: The values as they came, in any dtype.
@@ -58,7 +58,7 @@ def clean_text(
 
 
 def tidy_text(text: str, upper: bool = False) -> str:
-    """Bring a text to normalisation form C without blanks around it, in upper case if asked to.
+    """Bring a text to normalization form C without blanks around it, in upper case if asked to.
 
     `clean_text` has Arrow do the same for ASCII, where it is faster.
     """
