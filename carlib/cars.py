@@ -9,6 +9,7 @@ A cars frame has one row a car and the columns `COLUMNS`. These functions make o
 """
 
 import csv
+from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
 from numbers import Integral
@@ -215,8 +216,8 @@ class _Catalogue(NamedTuple):
 
 @cache
 def _catalogue() -> _Catalogue:
-    with (files("carlib") / "catalogue.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+    text = (files("carlib") / "catalogue.csv").read_text(encoding="utf-8")
+    rows = list(csv.DictReader(text.splitlines()))
     sizes = [row["engine_sizes"].split("|") for row in rows]
     engines = np.array([len(each) for each in sizes])
     prefixes = [
@@ -242,7 +243,7 @@ def _share(bits: np.ndarray, skip: int, width: int, parts: int | np.ndarray) -> 
     return (field.astype(np.int64) * parts) >> width
 
 
-def _pick(bits: np.ndarray, skip: int, shares) -> np.ndarray:
+def _pick(bits: np.ndarray, skip: int, shares: Iterable[int]) -> np.ndarray:
     """Turn 16 bits of each number into a position in `shares`, as often as its share says."""
     shares = list(shares)
     return np.repeat(np.arange(len(shares)), shares)[_share(bits, skip, 16, sum(shares))]

@@ -53,7 +53,8 @@ def connect(
         ServerError: the embedded server does not start.
     """
     # Wrapped before anything can fail: a verbose traceback prints the arguments of a function.
-    database_url = given = Secret(database_url or os.environ.get("CARLIB_DATABASE_URL", "").strip())
+    given = Secret(database_url or os.environ.get("CARLIB_DATABASE_URL", "").strip())
+    database_url = None
     _check_name(schema, fresh)
     options = f"-c search_path={_escaped(_quoted(schema))} -c timezone=UTC"
 
@@ -146,7 +147,7 @@ def _make_schema(connection: Connection, where: Target, schema: str, fresh: bool
             if cursor.fetchone() is None:
                 cursor.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(name))
             cursor.execute("SELECT current_schema(), has_schema_privilege(%s, 'USAGE')", [schema])
-            current, usable = cursor.fetchone()
+            ((current, usable),) = cursor.fetchall()
     except psycopg2.Error as error:
         raise schema_failed(where, schema, fresh, error) from error
     if not usable:
@@ -162,7 +163,7 @@ def _make_schema(connection: Connection, where: Target, schema: str, fresh: bool
 def _announce(connection: Connection, where: Target, version: str, schema: str) -> None:
     with connection, connection.cursor() as cursor:
         cursor.execute("SELECT current_setting('cluster_name')")
-        embedded = cursor.fetchone()[0] == "carlib-embedded"
+        embedded = cursor.fetchall()[0][0] == "carlib-embedded"
     place = ", embedded" if embedded else f" at {where.where} as {where.user}"
     line = f'PostgreSQL {version}{place}, schema "{schema}"'
     if line not in _announced:

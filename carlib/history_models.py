@@ -26,6 +26,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.orm import Mapped, mapped_column
 
+from carlib._driver import driver_error
 from carlib.diagram import PRIMARY_KEY
 from carlib.errors import ConnectionFailed
 from carlib.models import NEW_KEY, Base
@@ -111,7 +112,7 @@ def _ensure_extension(_table: object, connection: Connection, **_: object) -> No
     except ProgrammingError as error:
         raise ConnectionFailed(
             f"Expected PostgreSQL's extension {EXTENSION}, or the right to install it; found "
-            f"neither ({error.orig.diag.message_primary}). Have the database's owner run: "
+            f"neither ({driver_error(error).diag.message_primary}). Have the database's owner run: "
             f"CREATE EXTENSION {EXTENSION}"
         ) from error
 

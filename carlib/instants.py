@@ -25,7 +25,7 @@ def require_instant(name: str, value: object) -> datetime:
     Raises:
         BadArgument: It is no datetime, has no time zone, or lies outside of the years 1 to 9999.
     """
-    if not isinstance(value, datetime) or value is pd.NaT or value.utcoffset() is None:
+    if not isinstance(value, datetime) or pd.isna(value) or value.utcoffset() is None:
         raise BadArgument(
             f"Expected {name} to be a datetime with a time zone, found {value!r}. Without a zone "
             "the instant would be a guess: write datetime(2024, 11, 10, 10, tzinfo=UTC)."

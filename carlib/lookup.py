@@ -63,7 +63,7 @@ def get_car(
     return dict(row) if row else None
 
 
-def as_uuid(key: UUID | str) -> UUID:
+def as_uuid(key: UUID | str | None) -> UUID:
     """Turn a key given as text into a UUID, or raise BadArgument if it is none."""
     if isinstance(key, UUID):
         return key

@@ -10,6 +10,7 @@ What happened to cars and what was loaded is remembered in the tables of `carlib
 
 from datetime import datetime
 from decimal import Decimal
+from typing import TYPE_CHECKING, ClassVar
 from uuid import UUID
 
 from sqlalchemy import (
@@ -19,6 +20,7 @@ from sqlalchemy import (
     MetaData,
     Numeric,
     String,
+    Table,
     UniqueConstraint,
     Uuid,
     func,
@@ -43,6 +45,9 @@ NEW_KEY = text("uuidv7()")
 
 class Base(DeclarativeBase):
     """Collects the tables of the workbook in `Base.metadata`."""
+
+    if TYPE_CHECKING:
+        __table__: ClassVar[Table]  # SQLAlchemy allows for models of joins too
 
     metadata = MetaData(naming_convention=NAMES)
 

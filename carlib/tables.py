@@ -5,6 +5,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from sqlalchemy import Engine, Table, text
 from sqlalchemy.engine import Connection
@@ -104,6 +105,6 @@ def require_same_columns(connection: Connection, table: Table, oid: int, kind: s
         )
 
 
-def _listed(columns: set[tuple[str, str, bool]]) -> str:
+def _listed(columns: set[tuple[str, Any, bool | None]]) -> str:
     texts = [f"{name} {kind}{'' if nullable else ' NOT NULL'}" for name, kind, nullable in columns]
     return ", ".join(sorted(texts)) or "none"

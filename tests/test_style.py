@@ -5,6 +5,7 @@ What each one looks at and for is set in pyproject.toml; the lessons are part of
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,32 @@ LESSON = ROOT / "notebooks" / "1_core" / "01_schema.ipynb"
 MISSPELLED = "sentance"  # codespell:ignore
 BRITISH = "colour"  # codespell:ignore
 
+MISTAKEN = """\
+import pandas as pd
+import psycopg2
+
+from carlib.models import CarInfo
+
+
+def untyped(engine):
+    return engine
+
+
+def wrong(cars: pd.DataFrame) -> int:
+    return cars.columns
+
+
+def unknown() -> object:
+    return CarInfo.__table__.colums  # codespell:ignore
+
+
+def empty(connection: psycopg2.extensions.connection) -> object:
+    return connection.cursor().description.pop()
+
+
+silenced: int = ""  # type: ignore
+"""
+
 
 def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
     """Run one of the checkers from the root, where it finds its settings."""
@@ -28,6 +55,28 @@ def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
 def test_ruff_finds_nothing(check: tuple[str, ...]) -> None:
     answer = run("ruff", *check, "--no-cache", ROOT)
     assert answer.returncode == 0, answer.stdout + answer.stderr
+
+
+class TestTypes:
+    """mypy, with the settings of pyproject.toml."""
+
+    def test_carlib_is_sound(self) -> None:
+        answer = run("mypy")
+        assert answer.returncode == 0, answer.stdout + answer.stderr
+        assert "no issues found" in answer.stdout
+
+    def test_mistakes_are_found(self, tmp_path: Path) -> None:
+        path = tmp_path / "module.py"
+        path.write_text(MISTAKEN, encoding="utf-8")
+        answer = run("mypy", "--config-file", ROOT / "pyproject.toml", path)
+        found = re.findall(r"module\.py:(\d+): error: .*\[([\w-]+)\]", answer.stdout)
+        assert {int(line): code for line, code in found} == {
+            7: "no-untyped-def",
+            12: "return-value",
+            16: "attr-defined",
+            20: "union-attr",
+            23: "ignore-without-code",
+        }, answer.stdout
 
 
 class TestSpelling:

@@ -88,7 +88,7 @@ class Postmaster:
             if address.socket_folder:  # in a folder that is this server's alone
                 return None
             cursor.execute("SHOW data_directory")
-            there = Path(cursor.fetchone()[0])
+            there = Path(cursor.fetchall()[0][0])
         return None if _same_folder(there, self.data) else "another server listens on this port"
 
     def wait_until_it_answers(self) -> bool:

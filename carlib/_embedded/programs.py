@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from carlib._embedded.os_user import OSUser
 from carlib.errors import ServerError
@@ -65,7 +66,7 @@ def run(program: str, *arguments: str, folder: Path, user: OSUser) -> tuple[int,
         ServerError: the program could not be run at all.
     """
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
-    no_window = {"creationflags": 0x08000000} if sys.platform == "win32" else {}
+    no_window: dict[str, Any] = {"creationflags": 0x08000000} if sys.platform == "win32" else {}
     # To a file, not a pipe: the server inherits it, and a pipe would stay open as long as it runs.
     with tempfile.TemporaryFile() as output:
         try:

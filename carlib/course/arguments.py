@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Callable, Mapping
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 _EXAMPLES = """\
 examples:
@@ -111,7 +112,7 @@ def make_parser(
     )
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
 
-    def command(name: str, **texts: str) -> argparse.ArgumentParser:
+    def command(name: str, **texts: Any) -> argparse.ArgumentParser:
         added = subparsers.add_parser(
             name,
             formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -11,7 +11,7 @@ def failing_line(traceback: Sequence[str]) -> str:
 
 
 def _plain(text: str) -> str:
-    """The text without a terminal's colours."""
+    """The text without a terminal's colors."""
     return re.sub(r"\x1b\[[0-9;]*m", "", text)
 
 

@@ -39,7 +39,8 @@ class LessonKernelManager(AsyncKernelManager):
     def _this_python(self) -> KernelSpecManager:
         return ThisPythonKernelSpecs(parent=self)
 
-    async def start_kernel(self, **kwargs: Any) -> None:
+    # The base class assigns its asynchronous method to this name, where mypy sees the other one.
+    async def start_kernel(self, **kwargs: Any) -> None:  # type: ignore[override]
         """Start the kernel, as Jupyter does, with `environment` added."""
         # What cells write to stderr travels in messages. The kernel's own stderr is its log, which
         # is of no use to who runs lessons, and shows a traceback when a run is stopped.

@@ -58,7 +58,7 @@ def draw_er_diagram(source: str) -> str | None:
         elif current:
             current.columns.append([*line.split(maxsplit=2), "", ""][:3])
         elif found := _RELATION.fullmatch(line):
-            relations.append(found.groups())
+            relations.append((found[1], found[2], found[3]))
             for name in found.groups()[:2]:
                 boxes.setdefault(name, _Box(name))
         elif found := re.fullmatch(r"(\w+) *\{", line):

@@ -7,7 +7,7 @@ with something else than was asked for, so both are refused here before anything
 import ast
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from carlib.course.errors import LessonFormError, UnknownParameter, WrongParameterType
 
@@ -31,7 +31,7 @@ def declared_parameters(source: str, lesson: str = "the lesson") -> dict[str, ob
         LessonFormError: A line is not ``name = literal``.
     """
     try:
-        statements = ast.parse(source).body
+        statements: list[Any] = ast.parse(source).body  # what is no assignment has no targets
     except SyntaxError as error:
         raise LessonFormError(f"The parameters cell of {lesson} can't be read: {error}.") from error
     found = {}

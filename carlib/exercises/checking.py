@@ -51,9 +51,10 @@ def _grade(exercise: Exercise, answer: object, sandbox: Sandbox) -> Feedback:
     if isinstance(found, Failure):
         text, code = found.text, found.code
     else:
-        text, code = exercise.difference(expected, found), ""
-        if text is None:
+        difference = exercise.difference(expected, found)
+        if difference is None:
             return Feedback(Kind.RIGHT, exercise.name, "Your result is the one expected.")
+        text, code = difference, ""
     hint = _hint_for(exercise, found, sandbox)
     return Feedback(Kind.WRONG, exercise.name, text, code=code, hint=hint)
 

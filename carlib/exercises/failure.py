@@ -41,9 +41,9 @@ class Failure(Exception):
         if not diag.severity:  # it comes from the driver, not from the server
             return cls("The connection to PostgreSQL failed:", message)
         lines = [f"{diag.severity}:  {message}"]
-        if diag.internal_position:
+        if diag.internal_position and diag.internal_query:
             lines += _place(diag.internal_query, int(diag.internal_position))
-        elif diag.statement_position and error.cursor:
+        elif diag.statement_position and error.cursor and error.cursor.query:
             lines += _place(error.cursor.query.decode(), int(diag.statement_position))
         lines += [f"DETAIL:  {diag.message_detail}"] if diag.message_detail else []
         lines += [f"HINT:  {diag.message_hint}"] if diag.message_hint else []
@@ -60,8 +60,12 @@ class Failure(Exception):
             return cls.of_database(error)
         code: CodeType | None = getattr(function, "__code__", None)
         frames = traceback.walk_tb(error.__traceback__)
-        inside = [line for frame, line in frames if code and frame.f_code is code]
-        where = f" (line {inside[-1] - code.co_firstlineno + 1} of the function)" if inside else ""
+        inside = [
+            line - code.co_firstlineno + 1
+            for frame, line in frames
+            if code and frame.f_code is code
+        ]
+        where = f" (line {inside[-1]} of the function)" if inside else ""
         name, message = type(error).__name__, str(error)
         return cls(f"It raised an error{where}:", f"{name}: {message}", (name, message))
 

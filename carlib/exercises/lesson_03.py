@@ -319,7 +319,8 @@ def _two_deliveries() -> tuple[pd.DataFrame, pd.DataFrame]:
         ("W-8", None, 900, "", 900),  # a color came, and it is an empty text
         ("W-9", "Black", None, "Black", None),  # no price before, none now
     ]
-    gone, added = [("W-0", "Red", 100)], [("X-1", "Grey", 2500), ("X-2", None, 2600)]
+    gone: list[tuple] = [("W-0", "Red", 100)]
+    added: list[tuple] = [("X-1", "Grey", 2500), ("X-2", None, 2600)]
     columns = ["vin", "color", "price"]
     old = pd.DataFrame(gone + [car[:3] for car in cars], columns=columns)
     new = pd.DataFrame([(car[0], *car[3:]) for car in reversed(cars)] + added, columns=columns)

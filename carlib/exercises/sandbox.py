@@ -14,8 +14,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import cast
 
 import psycopg2
+import psycopg2.extensions
 from sqlalchemy import Connection, Engine
 
 from carlib.exercises.failure import Failure
@@ -69,12 +71,13 @@ class Sandbox:
 
     def __enter__(self) -> Sandbox:
         self._connection = self._engine.connect()
-        self._driver = self._connection.connection.driver_connection
+        driver = self._connection.connection.driver_connection
+        self._driver = cast(psycopg2.extensions.connection, driver)
         self._connection.detach()
         self._driver.rollback()
         # The driver's own settings come before those of the session, so they are put aside; an
         # engine in autocommit mode would have no transaction to roll back.
-        self._driver.set_session("DEFAULT", "DEFAULT", "DEFAULT", autocommit=True)
+        self._driver.set_session("DEFAULT", "default", "default", autocommit=True)
         self._cursor = self._driver.cursor()
         self._run("SET default_transaction_read_only = on")
         self._driver.autocommit = False
@@ -167,7 +170,7 @@ class Sandbox:
             rows = self._cursor.fetchall()
         except psycopg2.Error as error:
             raise Failure.of_database(error) from error
-        columns = [column.name for column in self._cursor.description]
+        columns = [column.name for column in self._cursor.description or ()]
         return from_rows(columns, rows[:MAX_ROWS], cut=len(rows) > MAX_ROWS)
 
     def _run(self, sql: str, values: tuple | None = None) -> None:

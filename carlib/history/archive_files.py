@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from sqlalchemy import BigInteger, Column, DateTime, MetaData, String, Table, func, select, text
 from sqlalchemy.engine import Connection, Row
-from sqlalchemy.types import TypeEngine
+from sqlalchemy.types import Numeric, TypeEngine
 
 from carlib.errors import ArchiveDamaged
 from carlib.history_models import CarInfoHistory
@@ -46,7 +46,7 @@ def _arrow_type(kind: TypeEngine) -> pa.DataType:
         return pa.bool_()
     if kind.python_type is datetime:
         return pa.timestamp("us", "UTC")
-    if getattr(kind, "precision", None):
+    if isinstance(kind, Numeric) and kind.precision:
         return pa.decimal128(kind.precision, kind.scale)
     return pa.string()
 

@@ -15,6 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import Connection, Row
 
+from carlib._driver import driver_cursor
 from carlib.errors import ArchiveMismatch
 from carlib.history.archive_files import ARCHIVE, SCHEMA, checksum, listed_files
 from carlib.history.copy_out import BATCH_ROWS, copy_out
@@ -182,7 +183,7 @@ def _stage(connection: Connection, path: Path) -> None:
         )
     )
     options = pyarrow.csv.WriteOptions(include_header=False)
-    with pq.ParquetFile(path) as file, connection.connection.cursor() as cursor:
+    with pq.ParquetFile(path) as file, driver_cursor(connection) as cursor:
         for batch in file.iter_batches(BATCH_ROWS):
             buffer = io.BytesIO()
             pyarrow.csv.write_csv(batch, buffer, options)

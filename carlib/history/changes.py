@@ -13,6 +13,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from carlib._driver import driver_error
 from carlib.errors import CarNotFound, ChangeRefused, LateChange, VinTaken
 from carlib.history.change_sql import change_statement, differs
 from carlib.history.change_values import check_names, clean_values
@@ -148,7 +149,7 @@ def _done(connection: Connection, statement: str, parameters: Mapping[str, Any])
     try:
         return connection.execute(text(statement), parameters).rowcount == 1
     except IntegrityError as error:
-        if error.orig.diag.constraint_name == "uq_car_info_vin":
+        if driver_error(error).diag.constraint_name == "uq_car_info_vin":
             raise _taken(parameters["vin"]) from error
         raise
 

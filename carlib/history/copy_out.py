@@ -11,6 +11,8 @@ import pyarrow as pa
 import pyarrow.csv
 from sqlalchemy.engine import Connection
 
+from carlib._driver import driver_cursor
+
 BATCH_ROWS = 100_000
 
 
@@ -40,7 +42,7 @@ def copy_out(
         schema: The names and types of the result's columns, in their order.
         consume: Called with each piece, which is never empty.
     """
-    with connection.connection.cursor() as cursor:
+    with driver_cursor(connection) as cursor:
         select = cursor.mogrify(query, values).decode()
         pieces = _Pieces(schema, consume)
         cursor.copy_expert(f"COPY ({select}) TO STDOUT (FORMAT csv, ENCODING 'UTF8')", pieces)

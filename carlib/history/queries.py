@@ -167,7 +167,8 @@ def price_changes(
         name: None if instant is None else require_instant(name, instant)
         for name, instant in {"since": since, "until": until}.items()
     }
-    if None not in period.values() and period["since"] > period["until"]:
+    first, end = period["since"], period["until"]
+    if first is not None and end is not None and first > end:
         raise BadArgument(f"Expected since to come before until, found {since!r} and {until!r}.")
     with _snapshot(engine) as connection:
         changes = fetch(connection, PRICES_QUERY, period, schema(CHANGES))

@@ -7,7 +7,9 @@ nothing is guessed, and no value is refused without a reason.
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -85,7 +87,7 @@ def is_number(value: object) -> bool:
     return real and not isinstance(value, np.timedelta64)  # which NumPy counts as an integer
 
 
-def is_missing(value: object) -> bool:
+def is_missing(value: Any) -> bool:
     """Return whether a value stands for none: None, NaN, NaT or NA."""
     if isinstance(value, Decimal):
         return value.is_nan()
@@ -102,6 +104,7 @@ def without_faults(array: pa.Array, faults: Faults) -> Cleaned:
 
 def _as_text(column: pd.Series) -> Cleaned:
     """Return the texts of a column; what is no text, or no valid Unicode, is null and a fault."""
+    values: Iterable[object]
     try:
         array = pa.array(column, from_pandas=True)
     except Exception:  # Arrow raises whatever it meets: values of several types, half characters
@@ -118,10 +121,12 @@ def _as_text(column: pd.Series) -> Cleaned:
             values = [v if v is None else v.decode(errors="surrogateescape") for v in stored]
     else:
         values = column.astype(object)
-    kept, not_text, not_unicode = [], [], []
+    kept: list[object] = []
+    not_text: list[bool] = []
+    not_unicode: list[bool] = []
     for value in values:
         is_text = isinstance(value, str)
-        is_unicode = is_text and not SURROGATE.search(value)
+        is_unicode = isinstance(value, str) and not SURROGATE.search(value)
         kept.append(value if is_unicode else None)
         not_text.append(not is_text and not is_missing(value))
         not_unicode.append(is_text and not is_unicode)

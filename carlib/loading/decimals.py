@@ -99,7 +99,7 @@ def _numbers_among(
     return values, rounded, is_text, wrong_type
 
 
-def _decimal(value: int | float | Decimal | np.number) -> Decimal:
+def _decimal(value: int | float | Decimal | np.integer | np.floating) -> Decimal:
     """Return a number as the decimal that it prints as."""
     if isinstance(value, float):
         return Decimal(float.__repr__(value))

@@ -113,7 +113,7 @@ def delta_load(
         required = [name for name in REQUIRED if name in stream.columns]
         staged = fill_staging(connection, stream, stream.total, required)
         content = content_of_staging(connection, stream.columns) if batch else None
-        again = batch is not None and was_loaded(connection, batch, content)
+        again = batch is not None and content is not None and was_loaded(connection, batch, content)
         outcome = _retried(
             connection,
             _Task(
@@ -182,7 +182,7 @@ def _retried(connection: Connection, task: _Task) -> _Outcome:
 
 def _apply(connection: Connection, task: _Task) -> _Outcome:
     """Take out of staging what can't be loaded, and load the rest."""
-    columns, snapshot = task.columns, task.max_deleted is not None
+    columns = task.columns
     # Under the lock: a load that waited must not be dated before the one it waited for. As late as
     # can be: someone without the lock may have written while the rows were on their way.
     loaded_at = task.loaded_at or read_clock(connection)
@@ -195,7 +195,7 @@ def _apply(connection: Connection, task: _Task) -> _Outcome:
     rejected = join_rejected([rejected, late])
     if len(rejected) and task.on_reject == "raise":
         raise rejected_rows(rejected, task.staged.received)
-    if snapshot:
+    if task.max_deleted is not None:
         keep_refused(connection, rejected)
         require_trusted_snapshot(connection, task.staged.received, task.max_deleted)
         require_none_late(connection, loaded_at)
@@ -204,8 +204,11 @@ def _apply(connection: Connection, task: _Task) -> _Outcome:
     complete = set(REQUIRED) <= set(columns)
     if complete:
         revive(connection)
-    statement = merge_statement(columns, insert=complete, delete_missing=snapshot)
-    counts = dict(connection.execute(text(statement), {"loaded_at": loaded_at}).all())
+    statement = merge_statement(
+        columns, insert=complete, delete_missing=task.max_deleted is not None
+    )
+    done = connection.execute(text(statement), {"loaded_at": loaded_at})
+    counts: dict[str, int] = dict(done.tuples().all())
     if complete:
         require_all_there(connection)
     inserted, updated, deleted = (counts.get(a, 0) for a in ("INSERT", "UPDATE", "DELETE"))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 import pandas as pd
 from sqlalchemy import text
@@ -20,7 +21,7 @@ UNMENTIONED = (
 )
 
 
-def check_delta_arguments(batch: object, missing: object, max_deleted: object) -> None:
+def check_delta_arguments(batch: object, missing: object, max_deleted: Any) -> None:
     """Raise BadArgument unless the arguments that only a delta load has can be used."""
     if missing not in ("keep", "delete"):
         raise BadArgument(f"Expected missing to be 'keep' or 'delete', found {missing!r}.")
@@ -33,7 +34,7 @@ def check_delta_arguments(batch: object, missing: object, max_deleted: object) -
             f"Expected batch to be a name of 1 to 200 printable characters, found {batch!r}."
         )
     is_number = isinstance(max_deleted, (int, float)) and not isinstance(max_deleted, bool)
-    if not is_number or not 0 <= max_deleted <= 1:
+    if not (is_number and 0 <= max_deleted <= 1):
         raise BadArgument(f"Expected max_deleted to be from 0 to 1, found {max_deleted!r}.")
 
 

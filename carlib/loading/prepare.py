@@ -9,6 +9,7 @@ import reprlib
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -171,7 +172,7 @@ def check_columns(cars: pd.DataFrame, required: Sequence[str] = REQUIRED) -> Non
 
 def _clean(column: pd.Series, target: Column, required: bool) -> Cleaned:
     """Clean one column as the type of its table column demands."""
-    kind = target.type
+    kind: Any = target.type  # the texts have a length, the numbers a precision
     if kind.python_type is str:
         return clean_text(column, kind.length, required=required, upper=column.name == "vin")
     if kind.python_type is bool:

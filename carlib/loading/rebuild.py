@@ -7,6 +7,7 @@ from sqlalchemy import CheckConstraint, text
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 
+from carlib._driver import driver_error
 from carlib.loading.progress import progress
 from carlib.models import CarInfo
 
@@ -40,7 +41,7 @@ def keys_built_afterwards(connection: Connection) -> Iterator[None]:
     """
     table = CarInfo.__table__
     keys = [key for key in table.constraints if not isinstance(key, CheckConstraint)]
-    names = [each.name for each in (*keys, *table.indexes)]
+    names = [*(key.name for key in keys), *(index.name for index in table.indexes)]
     found = connection.execute(KEYS, {"names": names}).all()
     without_parameters = {"no_parameters": True}
     try:
@@ -49,7 +50,7 @@ def keys_built_afterwards(connection: Connection) -> Iterator[None]:
             for key in found:
                 connection.exec_driver_sql(key.drop, execution_options=without_parameters)
     except DBAPIError as error:
-        if error.orig.pgcode not in STILL_NEEDED:
+        if driver_error(error).pgcode not in STILL_NEEDED:
             raise
         found = []
     yield

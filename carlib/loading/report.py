@@ -72,7 +72,8 @@ def count_reasons(rejected: pd.DataFrame) -> list[tuple[str, int]]:
     A row with two reasons counts under each of them.
     """
     each = rejected["reason"].str.split("; ").explode().value_counts()
-    return sorted(each.items(), key=lambda item: (-item[1], item[0]))
+    counts = [(str(reason), count) for reason, count in each.items()]
+    return sorted(counts, key=lambda item: (-item[1], item[0]))
 
 
 def describe_rejected(rejected: pd.DataFrame, received: int) -> str:

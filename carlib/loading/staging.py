@@ -6,10 +6,10 @@ the transaction, whatever happens.
 """
 
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from itertools import pairwise
 from os import PathLike
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 import pyarrow as pa
@@ -17,6 +17,7 @@ import pyarrow.csv
 from sqlalchemy import text
 from sqlalchemy.engine import Connection
 
+from carlib._driver import driver_cursor
 from carlib.cars import iter_cars
 from carlib.loading.keys import KeyMaker
 from carlib.loading.prepare import REQUIRED, TARGETS, Spelling, check_columns, prepare
@@ -94,7 +95,9 @@ def fill_staging(
         text(f"CREATE TEMPORARY TABLE staging (row bigint, car_id uuid, {columns}) ON COMMIT DROP")
     )
     spelling, keys = Spelling(known_names(connection)), KeyMaker()
-    received, rejected, came = 0, [], {}
+    received = 0
+    rejected: list[pd.DataFrame] = []
+    came: dict[Hashable, None] = {}
     with progress(total, unit=" cars", unit_scale=True) as bar:
         for frame in frames:
             prepared = prepare(frame, spelling, first_row=received, required=required)
@@ -126,7 +129,8 @@ def refuse_repeated(connection: Connection) -> tuple[int, pd.DataFrame]:
             " SELECT vin FROM staging GROUP BY vin HAVING count(*) > 1"
         )
     ).rowcount
-    conflicting, copies = [], 0
+    conflicting: Sequence[Any] = []
+    copies = 0
     if repeated:
         values = ", ".join(f"s.{name}" for name in TARGETS if name != "vin")
         conflicting = connection.execute(
@@ -149,7 +153,7 @@ def refuse_repeated(connection: Connection) -> tuple[int, pd.DataFrame]:
 
 
 def join_rejected(
-    parts: Sequence[pd.DataFrame], columns: Sequence[str] | None = None
+    parts: Sequence[pd.DataFrame], columns: list[Hashable] | None = None
 ) -> pd.DataFrame:
     """Put rejected rows together, in the order in which they came.
 
@@ -159,14 +163,14 @@ def join_rejected(
         parts: Frames of rejected rows.
         columns: The columns that the result has; by default those of the first part.
     """
-    columns = parts[0].columns if columns is None else columns
+    wanted = parts[0].columns if columns is None else columns
     filled = [part for part in parts if len(part)] or list(parts[:1])
     if not filled:
-        return pd.DataFrame(columns=columns, index=pd.Index([], dtype="int64", name="row"))
-    for name in columns:
+        return pd.DataFrame(columns=wanted, index=pd.Index([], dtype="int64", name="row"))
+    for name in wanted:
         if len({part[name].dtype for part in filled if name in part}) > 1:
             filled = [part.astype({name: object} if name in part else {}) for part in filled]
-    return pd.concat(filled).sort_index().reindex(columns=columns)
+    return pd.concat(filled).sort_index().reindex(columns=wanted)
 
 
 def known_names(connection: Connection) -> list[tuple[str, str | None]]:
@@ -188,7 +192,7 @@ def _copy(connection: Connection, rows: pa.Table) -> None:
     pyarrow.csv.write_csv(rows, buffer, options)
     buffer.seek(0)
     names = ", ".join(rows.column_names)
-    with connection.connection.cursor() as cursor:
+    with driver_cursor(connection) as cursor:
         cursor.copy_expert(
             f"COPY staging ({names}) FROM STDIN (FORMAT csv, ENCODING 'UTF8')", buffer
         )

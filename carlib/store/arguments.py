@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from numbers import Integral
+from typing import Any
 
 from sqlalchemy.engine import Row
 
@@ -12,7 +13,7 @@ from carlib.store.seal import called
 NAME_BYTES = 1000  # an entry of an index in PostgreSQL has room for 2,704 bytes
 
 
-def check_name(name: object) -> None:
+def check_name(name: Any) -> None:
     """Raise BadArgument unless a frame can have that name."""
     try:
         fits = "\0" not in name and len(name.encode()) <= NAME_BYTES
@@ -24,7 +25,7 @@ def check_name(name: object) -> None:
         )
 
 
-def check_version(version: object) -> None:
+def check_version(version: Any) -> None:
     """Raise BadArgument unless it is a version, or None."""
     whole = isinstance(version, Integral) and not isinstance(version, bool)
     if version is not None and not (whole and 1 <= version < 2**31):

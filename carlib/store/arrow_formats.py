@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from carlib.errors import NotRepresentable
-from carlib.store.exact import values_of
+from carlib.store.exact import Values, values_of
 from carlib.store.json_layout import describe_categories
 from carlib.store.json_read import category_dtype
 from carlib.store.pandas_meta import (
@@ -116,7 +116,7 @@ def _table(frame: pd.DataFrame, format: str) -> pa.Table:
     return pa.Table.from_arrays(arrays, names=[name for _, name, _ in parts])
 
 
-def _values(table: pa.Table, name: str, kind: dict) -> object:
+def _values(table: pa.Table, name: str, kind: dict) -> Values:
     column = table.column(name)
     if kind["dtype"] == "object":
         return objects(column.to_pylist(), kind)

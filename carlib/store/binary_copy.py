@@ -7,8 +7,11 @@ copies in memory. COPY's binary form sends them as they are (PostgreSQL document
 
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from sqlalchemy.engine import Connection
+
+from carlib._driver import driver_cursor
 
 PIECE = 1 << 20  # bytes that travel in one go
 _HEADER = b"PGCOPY\n\xff\r\n\0" + struct.pack(">ii", 0, 0)
@@ -29,9 +32,10 @@ def copy_in(
         rows: For each row the fields in PostgreSQL's binary form; None is NULL.
     """
     names = ", ".join(f'"{name}"' for name in columns)
-    with connection.connection.cursor() as cursor:
+    with driver_cursor(connection) as cursor:
         command = f"COPY {table} ({names}) FROM STDIN (FORMAT binary)"
-        cursor.copy_expert(command, _Source(_stream(rows)), PIECE)
+        source: Any = _Source(_stream(rows))  # psycopg2's types ask for readline, COPY does not
+        cursor.copy_expert(command, source, PIECE)
 
 
 def copy_out(
@@ -48,7 +52,7 @@ def copy_out(
         values: The parameters. COPY takes none: the driver puts them in as quoted literals.
         consume: Called with the bytes of each row that is not NULL.
     """
-    with connection.connection.cursor() as cursor:
+    with driver_cursor(connection) as cursor:
         select = cursor.mogrify(query, values).decode()
         cursor.copy_expert(f"COPY ({select}) TO STDOUT (FORMAT binary)", _Sink(consume))
 

@@ -43,7 +43,7 @@ def fetch(
     Raises:
         BlobDamaged: The database holds fewer bytes than were written.
     """
-    found, place = memoryview(np.empty(stop - start, dtype=np.uint8)), 0
+    found, place = np.empty(stop - start, dtype=np.uint8).data, 0
 
     def add(piece: memoryview) -> None:
         nonlocal place

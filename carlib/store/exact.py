@@ -7,9 +7,13 @@ of it.
 
 import pickle
 from decimal import Decimal
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
+
+Values: TypeAlias = Any
+"""An array of numpy's or an extension array: what it can do goes by its dtype."""
 
 
 def values_of(column: pd.Series | pd.Index) -> np.ndarray | pd.api.extensions.ExtensionArray:
@@ -47,7 +51,7 @@ def about(frame: pd.DataFrame, back: pd.DataFrame) -> list[str]:
     return found
 
 
-def _labels(one: pd.Index, other: pd.Index, what: str) -> list[str]:
+def _labels(one: Any, other: Any, what: str) -> list[str]:
     if type(one) is not type(other) or one.nlevels != other.nlevels:
         return [f"{what}: {type(one).__name__} became {type(other).__name__}"]
     found = []
@@ -62,20 +66,19 @@ def _labels(one: pd.Index, other: pd.Index, what: str) -> list[str]:
     ):
         return found
     for level in range(one.nlevels):
-        pair = (values_of(each.get_level_values(level)) for each in (one, other))
-        found += _values(*pair, what)
+        before, after = (values_of(each.get_level_values(level)) for each in (one, other))
+        found += _values(before, after, what)
     return found
 
 
-def _values(one: pd.api.extensions.ExtensionArray, other: object, what: str) -> list[str]:
+def _values(one: Values, other: Values, what: str) -> list[str]:
     if one.dtype != other.dtype or str(one.dtype) != str(other.dtype):
         return [f"{what}: dtype {one.dtype} became {other.dtype}"]
     if len(one) != len(other):
         return [f"{what}: {len(one)} values became {len(other)}"]
     if isinstance(one.dtype, pd.CategoricalDtype):
-        categories = _values(
-            *map(values_of, (one.categories, other.categories)), f"{what}: categories"
-        )
+        before, after = values_of(one.categories), values_of(other.categories)
+        categories = _values(before, after, f"{what}: categories")
         if one.ordered != other.ordered:
             categories.append(f"{what}: ordered {one.ordered} became {other.ordered}")
         return categories or _first(one.codes == other.codes, one, other, what)
@@ -99,7 +102,7 @@ def _same_bits(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return same
 
 
-def _first(same: np.ndarray, one: object, other: object, what: str) -> list[str]:
+def _first(same: np.ndarray, one: Values, other: Values, what: str) -> list[str]:
     wrong = np.flatnonzero(~np.asarray(same, dtype=bool))
     if not len(wrong):
         return []
@@ -108,7 +111,7 @@ def _first(same: np.ndarray, one: object, other: object, what: str) -> list[str]
     return [f"{what}: {which}, in row {place} {one[place]!r} became {other[place]!r}"]
 
 
-def _same(one: object, other: object) -> bool:
+def _same(one: Any, other: Any) -> bool:
     """Whether two objects are the same, down to their types."""
     if one is other:
         return True

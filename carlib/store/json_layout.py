@@ -16,7 +16,7 @@ from decimal import Decimal
 import numpy as np
 import pandas as pd
 
-from carlib.store.exact import values_of
+from carlib.store.exact import Values, values_of
 from carlib.store.json_read import NULLABLE, OBJECTS
 from carlib.store.pandas_meta import (
     describe,
@@ -74,7 +74,7 @@ def _fits(values: list) -> bool:
     return True
 
 
-def _encode(values: object, kind: dict, what: str, format: str, losses: list[str]) -> list:
+def _encode(values: Values, kind: dict, what: str, format: str, losses: list[str]) -> list:
     dtype = values.dtype
     if isinstance(dtype, pd.CategoricalDtype):
         describe_categories(dtype, kind, what, format, losses)
@@ -113,11 +113,12 @@ def _encode(values: object, kind: dict, what: str, format: str, losses: list[str
     return result
 
 
-def _encode_objects(values: object, kind: dict, what: str, format: str) -> list:
+def _encode_objects(values: Values, kind: dict, what: str, format: str) -> list:
     name = kind["kind"]
     if name not in OBJECTS:
         raise refuse(format, what, f"objects of class {name} have no form in JSON")
-    write = OBJECTS[name][0] if OBJECTS[name] else lambda value: value
+    pair = OBJECTS[name]
+    write = pair[0] if pair else lambda value: value
     missing = pd.isna(np.fromiter(values, dtype=object, count=len(values)))
     pairs = zip(values, missing, strict=True)
     if name == "Decimal":  # Decimal("NaN") is a value of its own
@@ -143,7 +144,7 @@ def _floats(values: list, what: str, format: str, losses: list[str]) -> list:
     return result
 
 
-def _instants(values: object) -> list[str]:
+def _instants(values: Values) -> list[str]:
     return np.datetime_as_string(np.asarray(values)).tolist()
 
 

@@ -9,6 +9,7 @@ from uuid import UUID
 import numpy as np
 import pandas as pd
 
+from carlib.store.exact import Values
 from carlib.store.pandas_meta import dtype_of, objects, restore
 
 # How objects are written and read, by the name of their class; as they are where there is no word.
@@ -22,6 +23,8 @@ OBJECTS: dict[str, tuple[Callable, Callable] | None] = {
     "bytes": (bytes.hex, bytes.fromhex),
     "UUID": (str, UUID),
 }  # fmt: skip
+
+NAT = np.iinfo(np.int64).min  # what stands for NaT among whole numbers
 
 # Pandas' types for numbers and truth values that can also be missing.
 NULLABLE = {"boolean", "Float32", "Float64"} | {
@@ -52,7 +55,7 @@ def category_dtype(kind: dict) -> pd.CategoricalDtype:
     return pd.CategoricalDtype(categories, kind["ordered"])
 
 
-def _decode(values: list, kind: dict) -> object:
+def _decode(values: list, kind: dict) -> Values:
     if "categories" in kind:
         # JSONB gives 1e22 out as a whole number of that value.
         key = float if kind["of"]["dtype"].lower().startswith("float") else lambda value: value
@@ -70,7 +73,7 @@ def _decode(values: list, kind: dict) -> object:
         utc = pd.DatetimeIndex(np.array(texts, dtype=f"datetime64[{dtype.unit}]"), tz="UTC")
         return utc.tz_convert(dtype.tz).array
     if isinstance(dtype, pd.PeriodDtype):
-        numbers = [pd.NaT._value if value is None else value for value in values]
+        numbers = [NAT if value is None else value for value in values]
         return pd.arrays.PeriodArray(np.array(numbers, dtype="int64"), dtype=dtype)
     if str(dtype) in NULLABLE:
         missing = np.array([value is None for value in values], dtype=bool)
@@ -82,7 +85,7 @@ def _decode(values: list, kind: dict) -> object:
     if dtype.kind == "f":
         return np.array([np.nan if v is None else float(v) for v in values], dtype=dtype)
     if dtype.kind == "m":
-        numbers = [pd.NaT._value if value is None else value for value in values]
+        numbers = [NAT if value is None else value for value in values]
         return np.array(numbers, dtype="int64").view(dtype)
     if dtype.kind == "M":
         return np.array(["NaT" if value is None else value for value in values], dtype=dtype)

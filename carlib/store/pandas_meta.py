@@ -7,16 +7,17 @@ decoded frame what was described.
 import re
 from collections import Counter
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from pandas.api.types import is_integer_dtype, pandas_dtype
 
 from carlib.errors import NotRepresentable
-from carlib.store.exact import values_of
+from carlib.store.exact import Values, values_of
 
 LEVEL = "__index_level_{}__"
-_MISSING = {"None": None, "nan": float("nan"), "NaT": pd.NaT, "<NA>": pd.NA}
+_MISSING: dict[str, Any] = {"None": None, "nan": float("nan"), "NaT": pd.NaT, "<NA>": pd.NA}
 
 
 def describe(frame: pd.DataFrame, format: str) -> dict:
@@ -41,7 +42,7 @@ def refuse(format: str, what: str, why: str, better: str = "pickle") -> NotRepre
     )
 
 
-def describe_values(values: pd.api.extensions.ExtensionArray, what: str, format: str) -> dict:
+def describe_values(values: Values, what: str, format: str) -> dict:
     """Describe a dtype, and what an object column holds."""
     dtype = values.dtype
     if isinstance(dtype, pd.StringDtype):
@@ -65,7 +66,7 @@ def describe_values(values: pd.api.extensions.ExtensionArray, what: str, format:
     }
 
 
-def dtype_of(description: dict) -> object:
+def dtype_of(description: dict) -> Any:
     """The dtype that was described; None where its text alone does not make it."""
     if description["dtype"] == "text":
         return pd.StringDtype(description["storage"], _MISSING[description["missing"]])
@@ -73,14 +74,14 @@ def dtype_of(description: dict) -> object:
 
 
 @cache
-def _named_dtype(name: str) -> object:
+def _named_dtype(name: str) -> Any:
     try:
         return pandas_dtype(name)
     except TypeError:
         return None
 
 
-def restore_values(values: object, description: dict) -> object:
+def restore_values(values: Values, description: dict) -> Values:
     """Give a decoded column (a Series, an Index or an array) the dtype that was described."""
     wanted = dtype_of(description)
     if wanted is None or values.dtype == wanted or isinstance(values.dtype, pd.CategoricalDtype):
@@ -114,7 +115,7 @@ def restore(
     }
     frame = pd.DataFrame(series, index=index, columns=range(len(columns)), copy=False)
     if "range" in labels:
-        every = pd.RangeIndex(*labels["range"], name=labels["name"])
+        every: pd.Index = pd.RangeIndex(range(*labels["range"]), name=labels["name"])
     else:
         dtype = dtype_of(labels["description"])
         every = pd.Index(labels["labels"], dtype=dtype, name=labels["name"])
@@ -122,7 +123,7 @@ def restore(
     return frame
 
 
-def _as_it_is(kind: type, values: object, **arguments: object) -> pd.Series | pd.Index:
+def _as_it_is(kind: type, values: Values, **arguments: object) -> Any:
     """A Series or an Index of values, without a guess what texts in objects may be."""
     return kind(values, dtype=values.dtype, copy=False, **arguments)
 
@@ -170,12 +171,12 @@ def _describe_index(index: pd.Index, format: str) -> dict:
 def _restore_index(description: dict, levels: list, rows: int) -> pd.Index:
     names = description["names"]
     if "range" in description:
-        return pd.RangeIndex(*description["range"], name=names[0])
+        return pd.RangeIndex(range(*description["range"]), name=names[0])
     if description["multi"]:
         return pd.MultiIndex.from_arrays(
             [_as_it_is(pd.Index, level) for level in levels], names=names
         )
-    index = _as_it_is(pd.Index, levels[0], name=names[0])
+    index: Any = _as_it_is(pd.Index, levels[0], name=names[0])
     if description["freq"]:
         index.freq = description["freq"]
     return index

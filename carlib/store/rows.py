@@ -72,7 +72,8 @@ def write(connection: Connection, values: dict[str, object], schema: str, data: 
     values = values | {"version": version, "bytes": len(data), "chunk_bytes": chunk_bytes}
     values["sha256"] = checksum(data)
     values["seal"] = seal(values, schema, blocks)
-    fields: dict[str, Field] = {"blob_id": bytes.fromhex(blob.replace("-", "")), "blocks": blocks}
+    blob_id = bytes.fromhex(blob.replace("-", ""))
+    fields: dict[str, Field] = {"blob_id": blob_id, "blocks": blocks}
     fields |= {name: str((values | {"schema": schema})[name]).encode() for name in TEXTS}
     fields |= {name: struct.pack(">q", values[name]) for name in LONG}
     fields["version"] = struct.pack(">i", version)
@@ -82,7 +83,7 @@ def write(connection: Connection, values: dict[str, object], schema: str, data: 
         fields["data"] = data
     copy_in(connection, "dataframe_store", list(fields), [list(fields.values())])
     if chunk_bytes:
-        chunks = _chunks(fields["blob_id"], data, chunk_bytes)
+        chunks = _chunks(blob_id, data, chunk_bytes)
         copy_in(connection, "dataframe_store_chunk", ["blob_id", "number", "data"], chunks)
     if document:
         _settle(connection, values, schema, blob)

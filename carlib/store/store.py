@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import pandas as pd
 import psycopg2
@@ -80,7 +81,7 @@ class DataFrameStore:
                 'format="pickle", which keeps everything, or with accept_loss=True.',
                 encoded.losses,
             )
-        values = {
+        values: dict[str, Any] = {
             "name": name,
             "format": format,
             "compression": compression,
