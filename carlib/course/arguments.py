@@ -96,8 +96,8 @@ def make_parser(
     """Describe the command line.
 
     Args:
-        commands: For ``run``, ``roles``, ``doctor``, ``lab``, ``grade`` and ``execute`` what carries
-            it out; the parsed options have it as ``command``, the command's own parser as
+        commands: For ``run``, ``roles``, ``doctor``, ``lab``, ``grade`` and ``execute`` what
+            carries it out; the parsed options have it as ``command``, the command's own parser as
             ``parser``.
     """
     parser = argparse.ArgumentParser(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from typing import Any
 
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -47,7 +48,7 @@ def _with_parts_replaced(text: str, located: Located) -> str:
             f"expected a database URL like {FORM}, in which ${{NAME}} may stand for the user, the "
             "password, the host or the database; this one can't be read."
         ) from None
-    parts = {
+    parts: dict[str, Any] = {
         name: _REFERENCE.sub(lambda found: _variable(found, located), value)
         for name in ("username", "password", "host", "database")
         if (value := getattr(url, name))

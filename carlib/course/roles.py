@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import TextIO
+from typing import TextIO, cast
 
 import psycopg2
 from psycopg2 import sql
@@ -58,7 +58,7 @@ def make_roles(
         engine = connect(database_url, schema="public")
     try:
         url = engine.url.difference_update_query(SECRET_PARAMETERS)
-        connection = engine.raw_connection().driver_connection
+        connection = cast(Connection, engine.raw_connection().driver_connection)
         with contextlib.closing(connection), _written(output) as new, connection:
             _run(connection, "shared_server.sql")
             urls = {
@@ -94,9 +94,9 @@ def _make_role(connection: Connection, learner: Learner, url: URL) -> URL:
             )
             if cursor.fetchone() is None:
                 raise RolesFailed(
-                    f"Expected the role {role!r} of the learner {learner.name!r} to be missing or a "
-                    f"member of {GROUP}, found another one of that name. Give the learner another "
-                    "name. Nothing was made."
+                    f"Expected the role {role!r} of the learner {learner.name!r} to be missing or "
+                    f"a member of {GROUP}, found another one of that name. Give the learner "
+                    "another name. Nothing was made."
                 )
             again = sql.SQL("ALTER ROLE {} PASSWORD {}")
             cursor.execute(again.format(sql.Identifier(role), sql.Literal(verifier)))
