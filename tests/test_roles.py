@@ -253,6 +253,7 @@ def test_a_learner_can_touch_nothing_else(
     ada: Engine, bea: Engine, admin: Engine, statement: str
 ) -> None:
     run(admin, "CREATE TABLE IF NOT EXISTS public.note (line text)")
+    run(admin, "GRANT SELECT ON public.note TO PUBLIC")
     with bea.connect() as one, one.begin():  # a session to end
         cars = text("SELECT count(*) FROM car_info")
         assert one.scalar(cars) == 2
