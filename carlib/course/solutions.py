@@ -13,15 +13,19 @@ _OPENED = re.compile(r"exercises\.open_lesson\(engine, \"(\w+)\"\)")
 
 
 def fill_solutions(notebook: nbformat.NotebookNode) -> None:
-    """Write each exercise's solution into the cell that begins with `HEADING`; changes `notebook`.
+    """Write the solutions into the cell that begins with `HEADING`; changes `notebook`.
+
+    They are those of the exercises that the notebook asks.
 
     A notebook without such a cell, or without exercises, is left as it is.
     """
-    found = (_OPENED.search(cell.source) for cell in notebook.cells if cell.cell_type == "code")
-    opened = next((match[1] for match in found if match), None)
+    code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
+    opened = _OPENED.search(code)
+    exercises = exercises_of(opened[1]) if opened else ()
+    asked = tuple(one for one in exercises if f"ex.{one.name}.check(" in code)
     for cell in notebook.cells:
         if opened and cell.cell_type == "markdown" and cell.source.startswith(HEADING):
-            cell.source = solutions_of(exercises_of(opened))
+            cell.source = solutions_of(asked)
 
 
 def solutions_of(exercises: tuple[Exercise, ...]) -> str:
