@@ -81,7 +81,7 @@ _GRADE_EXAMPLES = """\
 examples:
   carlib grade workbook                           your own copy
   carlib grade submissions --json grades.json --junit grades.xml
-  carlib grade submissions --only 01 --only 02 --rows 2000 --require 8
+  carlib grade submissions --only 01 --only 02 --require 8
 
 exit status: 0 all was graded, and --require is met; 1 --require is not met, or grading failed; 2
 nothing was graded (a folder without notebooks, a misspelt lesson or option); 130 stopped.
@@ -210,7 +210,7 @@ def make_parser(
         default=[],
         help="grade this lesson; can be repeated (default: all, a missing notebook is not right)",
     )
-    add("--rows", metavar="N", help="how many cars the lessons use: fewer are quicker")
+    add("--rows", metavar="N", help="how many cars; no exercise depends on it (default: 10000)")
     add("--require", metavar="N", help="exit 1 unless each learner has N exercises right, or 'all'")
     add("--seconds", metavar="N", type=float, default=600, help="for a notebook (default: 600)")
     add("--memory", metavar="MB", type=int, default=4096, help="for a notebook (default: 4096)")

@@ -15,6 +15,8 @@ from carlib.course.grading.submissions import Assignment, assignments, find_lear
 from carlib.course.lessons import choose_lessons, find_lessons
 from carlib.course.parameters import assign_parameters
 
+ROWS = "10000"  # enough for every lesson to run through, and quick
+
 
 def grade(options: argparse.Namespace) -> int:
     """Grade what was asked for.
@@ -26,19 +28,20 @@ def grade(options: argparse.Namespace) -> int:
         UsageError: It can't be done as asked; nothing was executed.
         GradingFailed: Nothing can be graded here.
     """
-    lessons = choose_lessons(find_lessons(options.notebooks), options.only)
-    wanted = assignments(lessons)
+    lessons = find_lessons(options.notebooks)
+    wanted = assignments(choose_lessons(lessons, options.only))
     if not wanted:
         raise UsageError("Expected lessons with exercises, found none among those chosen.")
     asked = sum(len(one.exercises) for one in wanted)
     required = _required(options.require, asked)
-    values = {} if options.rows is None else {"rows": options.rows}
-    assign_parameters([one.lesson for one in wanted], values)
+    values = {"rows": options.rows or ROWS}
+    if options.rows:
+        assign_parameters([one.lesson for one in wanted], values)  # refuses what is mistyped
     limits = _limits(options)
     for path in filter(None, (options.json, options.junit)):
         if path.is_dir():
             raise UsageError(f"Expected a file to write to, but {path} is a folder.")
-    learners = find_learners(options.folder, wanted)
+    learners = find_learners(options.folder, wanted, {one.name for one in lessons})
     if not system_limits_memory():
         print("This system limits no process's memory: it is watched instead.", file=sys.stderr)
 
@@ -84,7 +87,7 @@ def _settings(
     return {
         "carlib": metadata.version("carlib"),
         "lessons": [key_of(one.lesson) for one in wanted],
-        "rows": int(values["rows"]) if values else None,
+        "rows": int(values["rows"]),
         "seconds": limits.seconds,
         "megabytes": limits.megabytes,
         "memory_limited_by": "system and watch" if system_limits_memory() else "watch",

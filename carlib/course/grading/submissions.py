@@ -1,7 +1,7 @@
 """What learners hand in: folders, the notebooks in them, and the lessons these are copies of."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -83,13 +83,16 @@ def assignments(lessons: Sequence[Lesson]) -> list[Assignment]:
     return found
 
 
-def find_learners(folders: Sequence[Path], wanted: Sequence[Assignment]) -> list[Learner]:
+def find_learners(
+    folders: Sequence[Path], wanted: Sequence[Assignment], others: Collection[str] = ()
+) -> list[Learner]:
     """Read all notebooks of all learners.
 
     Args:
         folders: Each of one learner, with notebooks in it or in folders as the workbook has them,
             or of a class, with a folder for each learner.
         wanted: The lessons to be graded.
+        others: Names of lessons whose notebooks may be there and are not to be graded.
 
     Returns:
         The learners, each with a submission for every lesson that was found.
@@ -101,7 +104,10 @@ def find_learners(folders: Sequence[Path], wanted: Sequence[Assignment]) -> list
     for folder in folders:
         if not folder.is_dir():
             raise NothingToGrade(f"Expected a folder with notebooks to grade, found no {folder}.")
-        found = [_learner(one, _name(one, folder, len(folders)), wanted) for one in _homes(folder)]
+        found = [
+            _learner(one, _name(one, folder, len(folders)), wanted, others)
+            for one in _homes(folder)
+        ]
         if not any(learner.submissions for learner in found):
             known = ", ".join(f"{one.lesson.name}.ipynb" for one in wanted)
             raise NothingToGrade(
@@ -148,7 +154,9 @@ def _name(home: Path, folder: Path, folders: int) -> str:
     return f"{folder.resolve().name}/{resolved}" if folders > 1 and home != folder else resolved
 
 
-def _learner(home: Path, name: str, wanted: Sequence[Assignment]) -> Learner:
+def _learner(
+    home: Path, name: str, wanted: Sequence[Assignment], others: Collection[str]
+) -> Learner:
     learner = Learner(name)
     candidates: dict[str, list[tuple[bool, Path, Submission]]] = {}
     for path in _notebooks(home):
@@ -158,7 +166,7 @@ def _learner(home: Path, name: str, wanted: Sequence[Assignment]) -> Learner:
         if fitting := named or opened:
             key = key_of(fitting[0].lesson)
             candidates.setdefault(key, []).append((bool(named), path, submission))
-        else:
+        elif path.stem not in others:
             learner.left_out.append(f"{path.relative_to(home)}: not one of the lessons to grade")
     for key, found in candidates.items():
         best = [one for one in found if one[0]] or found
