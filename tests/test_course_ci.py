@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import nbformat
 import pytest
 from learner_notebooks import SOLUTIONS
+from nbformat.v4 import new_code_cell, new_notebook, new_output
 from notebook_form import TEMPLATE
 from ruamel.yaml import YAML
 
@@ -136,3 +137,44 @@ def test_its_commands_do_what_the_page_says(course: Course) -> None:
     assert "Fewer than 1 of 1 right: 1 of 2." in done.stdout
     found = json.loads((course.folder / "grades" / "grades.json").read_text("utf-8"))
     assert [learner["right"] for learner in found["learners"]] == [1, 0]
+
+
+def _cell(source: str, output: nbformat.NotebookNode | None, count: int | None = 1) -> Any:
+    outputs = [output] if output else []
+    return new_code_cell(source, outputs=outputs, execution_count=count)
+
+
+def _value(text: str) -> nbformat.NotebookNode:
+    return new_output("execute_result", data={"text/plain": text}, execution_count=1)
+
+
+ERROR = new_output("error", ename="ZeroDivisionError", evalue="division by zero")
+# The rows of the page's table that speak of one cell, each with such a cell.
+CELLS = {
+    "a copy, solved, run": _cell("1 + 1", _value("2")),
+    "a copy with cells of": _cell("import uuid\nuuid.uuid4().hex", _value("'0'")),
+    "a cell that was never": _cell("print('x')", None, None),
+    "an output that was typed": _cell("1 + 1", _value("3")),
+    "a wrong answer": _cell("print('Not right yet (a)')", None, None),
+    "a cell that ends in an error": _cell("1 / 0", None),
+}
+
+
+@pytest.mark.parametrize(("column", "option"), [(2, "--nbval"), (3, "--nbval-lax")])
+def test_the_table_says_what_nbval_does(tmp_path: Path, column: int, option: str) -> None:
+    cells = [*CELLS.values(), _cell("1 / 0", ERROR)]
+    nbformat.write(new_notebook(cells=cells), tmp_path / "copy.ipynb")
+    command = [sys.executable, "-m", "pytest", option, "--nbval-current-env", "-v", "--color=no"]
+    done = subprocess.run(
+        [*command, "-p", "no:cacheprovider", "-p", "no:xdist", "copy.ipynb"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    results = dict(re.findall(r"Cell (\d+) (PASSED|FAILED)", done.stdout))
+    for number, beginning in enumerate(CELLS):
+        (row,) = re.findall(rf"^\| {re.escape(beginning)}.*", PAGE, re.MULTILINE)
+        said = row.split("|")[column].strip()
+        assert results[str(number)] == ("FAILED" if said.startswith("fails") else "PASSED"), row
+    assert results[str(len(CELLS))] == "FAILED"  # the error that is stored
