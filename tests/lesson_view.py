@@ -1,0 +1,137 @@
+"""One lesson in JupyterLab, as hands and eyes have it: opened, run, scrolled, typed into."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from typing import Any
+
+from browsing import PATIENCE
+from playwright.sync_api import Locator, Page
+
+# What a notebook holds, asked of the page: a cell that is scrolled away has no element to look at.
+NOTEBOOK = """(name) => {
+  const open = globalThis.jupyterapp ? [...jupyterapp.shell.widgets('main')] : [];
+  const panel = open.find(one => one.context?.path.endsWith(name) && one.content?.widgets);
+  if (!panel) return null;
+  const kernel = panel.sessionContext.session?.kernel;
+  return {
+    kernel: kernel?.id, status: kernel?.status,
+    cells: panel.content.widgets.map(cell => ({
+      kind: cell.model.type,
+      source: cell.model.sharedModel.source,
+      count: cell.model.executionCount ?? null,
+      waits: cell.model.executionState === 'running' || cell.prompt === '*',
+      outputs: cell.model.outputs?.toJSON() ?? [],
+    })),
+  };
+}"""
+
+
+class LessonView:
+    """A lesson that is open in JupyterLab; it is brought to the front when it is used."""
+
+    def __init__(self, page: Page, name: str):
+        self.page = page
+        self.name = name
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """The kernel's id and status, and each cell with its source, count and outputs."""
+        return self.page.evaluate(NOTEBOOK, self.name)
+
+    @property
+    def panel(self) -> Locator:
+        """The notebook in front."""
+        return self.page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
+
+    def open(self) -> LessonView:
+        """Open it from the list of files, and wait for its kernel."""
+        self.page.locator(
+            f'.jp-DirListing-item[data-file-type="notebook"][title*="{self.name}"]'
+        ).dblclick()
+        return self.wait_open()
+
+    def wait_open(self) -> LessonView:
+        """Wait until it is open and its kernel answers."""
+        self.wait(lambda: (self.state or {}).get("status") == "idle", "the kernel is idle")
+        self.panel.locator(".jp-Cell").first.wait_for()
+        return self
+
+    def show(self) -> None:
+        """Bring it to the front."""
+        self.page.locator(f'#jp-main-dock-panel .lm-TabBar-tab[title*="{self.name}"]').click()
+        self.panel.locator(".jp-Cell").first.wait_for()
+
+    def menu(self, bar: str, item: str) -> None:
+        """Choose from the menus at the top."""
+        self.page.locator(".lm-MenuBar-itemLabel", has_text=re.compile(f"^{bar}$")).click()
+        self.page.locator(".lm-Menu-itemLabel", has_text=re.compile(f"^{item}$")).click()
+
+    def run_all(self) -> None:
+        """Choose Run All Cells, and wait until the kernel has begun."""
+        self.menu("Run", "Run All Cells")
+        self.wait(lambda: any(cell["count"] or cell["waits"] for cell in self.code), "it runs")
+
+    @property
+    def code(self) -> list[dict[str, Any]]:
+        """The code cells of `state`."""
+        return [cell for cell in self.state["cells"] if cell["kind"] == "code"]
+
+    def wait_done(self) -> list[dict[str, Any]]:
+        """Wait until no cell waits or runs; returns `state`'s cells."""
+
+        def done() -> bool:
+            state = self.state
+            return state["status"] == "idle" and not any(cell["waits"] for cell in state["cells"])
+
+        self.wait(done, "all cells are done")
+        return self.state["cells"]
+
+    def cell(self, index: int) -> Locator:
+        """Turn the wheel until a cell is in sight."""
+        cell = self.panel.locator(f'.jp-Cell[data-windowed-list-index="{index}"]')
+        self.panel.locator(".jp-WindowedPanel-outer").hover(position={"x": 5, "y": 300})
+        for _ in range(200):
+            if cell.count() and (box := cell.bounding_box()):
+                if -box["height"] + 300 < box["y"] < 300:
+                    return cell
+                self.page.mouse.wheel(0, max(-600, min(600, box["y"] - 200)))
+            else:
+                shown = self.panel.locator(".jp-Cell[data-windowed-list-index]")
+                first = int(shown.first.get_attribute("data-windowed-list-index"))
+                self.page.mouse.wheel(0, -600 if index < first else 600)
+            self.page.wait_for_timeout(30)
+            if cell.count() and cell.is_visible() and self._at_end(cell):
+                return cell
+        raise AssertionError(f"cell {index} of {self.name} did not come into sight")
+
+    def _at_end(self, cell: Locator) -> bool:
+        """Whether the cell is in sight and the wheel turns no further."""
+        box = cell.bounding_box()
+        place = "one => one.scrollTop + one.clientHeight >= one.scrollHeight - 2"
+        end = self.panel.locator(".jp-WindowedPanel-outer").evaluate(place)
+        return bool(box) and end and 0 < box["y"] < 800
+
+    def answer(self, index: int, source: str) -> list[dict[str, Any]]:
+        """Type into a code cell in place of what it holds, run it; returns its outputs."""
+        before = self.state["cells"][index]["count"]
+        self.cell(index).locator(".cm-content").click()
+        self.page.keyboard.press("ControlOrMeta+a")
+        self.page.keyboard.insert_text(source)
+        self.page.keyboard.press("Control+Enter")
+
+        def done() -> bool:
+            cell = self.state["cells"][index]
+            return not cell["waits"] and cell["count"] not in (None, before)
+
+        self.wait(done, f"cell {index} has run")
+        return self.state["cells"][index]["outputs"]
+
+    def wait(self, condition: Callable[[], bool], what: str) -> None:
+        """Look again and again until something is so."""
+        end = time.monotonic() + PATIENCE / 1000
+        while not condition():
+            assert time.monotonic() < end, f"{self.name}: waited in vain until {what}"
+            self.page.wait_for_timeout(100)
