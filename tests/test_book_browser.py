@@ -38,9 +38,9 @@ pytestmark = pytest.mark.skipif(not CHROMIUM, reason="there is no Chromium on th
 # Of each piece of text that is shown: its contrast with what is behind it, and the text.
 CONTRASTS = """() => {
   const canvas = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
-  const rgba = colour => {
+  const rgba = color => {
     canvas.clearRect(0, 0, 1, 1);
-    canvas.fillStyle = colour;
+    canvas.fillStyle = color;
     canvas.fillRect(0, 0, 1, 1);
     return [...canvas.getImageData(0, 0, 1, 1).data];
   };
@@ -50,8 +50,8 @@ CONTRASTS = """() => {
   };
   const behind = element => {
     if (!element) return [255, 255, 255];
-    const colour = rgba(getComputedStyle(element).backgroundColor);
-    return colour[3] === 255 ? colour.slice(0, 3) : over(colour, behind(element.parentElement));
+    const color = rgba(getComputedStyle(element).backgroundColor);
+    return color[3] === 255 ? color.slice(0, 3) : over(color, behind(element.parentElement));
   };
   const luminance = rgb => {
     const [r, g, b] = rgb.map(c => c / 255).map(

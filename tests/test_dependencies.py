@@ -36,14 +36,17 @@ USED_BY_NAME = {
     "types-psycopg2": ("carlib", "psycopg2"),
     "types-tqdm": ("carlib", "tqdm"),
     "codespell": ("pyproject.toml", "[tool.codespell]"),
+    "myst-nb": ("docs/book/conf.py", '"myst_nb"'),
+    "sphinx-book-theme": ("docs/book/conf.py", '"sphinx_book_theme"'),
+    "sphinx-copybutton": ("docs/book/conf.py", '"sphinx_copybutton"'),
 }
 
 
 def imported_modules() -> set[str]:
-    """The top-level modules that carlib, the tests, the benchmarks and the lessons import."""
+    """The top-level modules that carlib, tests, benchmarks, the book and the lessons import."""
     sources = [
         path.read_text(encoding="utf-8")
-        for folder in ("carlib", "tests", "benchmarks")
+        for folder in ("carlib", "tests", "benchmarks", "docs")
         for path in (ROOT / folder).rglob("*.py")
     ]
     for notebook in (ROOT / "notebooks").rglob("*.ipynb"):
