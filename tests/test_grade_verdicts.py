@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from textwrap import dedent
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -33,7 +35,7 @@ HOSTILE = [
 def _question(module: str, exercise: Exercise, text: str, url: str) -> Question:
     """An answer as it is handed in; a function is called first."""
     if isinstance(exercise, Function):
-        source = source_of_answer([written_in(exercise, text)], exercise.name)
+        source = source_of_answer([written_in(exercise, dedent(text))], exercise.name)
         called = try_function(module, exercise.name, source, url, Limits(60))
         return Question(module, exercise.name, {"form": "called", "content": called})
     given = exercise.answer_of(text)
@@ -76,7 +78,12 @@ def test_sql_can_do_nothing_but_be_wrong() -> None:
         return Question("lesson_01", exercise, {"form": "text", "content": text})
 
     asked = [text for hostile, _ in HOSTILE for text in (hostile, SOLUTIONS["add_model"])]
-    found = examine([ask(text) for text in asked], Limits(megabytes=1024))
+    nine = parts_to_json({"": as_table(9)})
+    forms = [{"form": "value", "content": nine}, {"form": "called", "content": {"parts": nine}}]
+    values = [Question("lesson_01", "rows_deleted", form) for form in forms]
+    found = examine([*map(ask, asked), *values], Limits(megabytes=1024))
+    assert [said.outcome for said in found[-2:]] == [Outcome.RIGHT, Outcome.WRONG]
+    del found[-2:]
     assert {said.outcome for said in found[1::2]} == {Outcome.RIGHT}
     for (hostile, said), verdict in zip(HOSTILE, found[::2], strict=True):
         assert verdict.outcome is Outcome.WRONG, (hostile, verdict)
