@@ -208,7 +208,7 @@ def _apply(connection: Connection, task: _Task) -> _Outcome:
         columns, insert=complete, delete_missing=task.max_deleted is not None
     )
     done = connection.execute(text(statement), {"loaded_at": loaded_at})
-    counts: dict[str, int] = dict(done.tuples().all())
+    counts: dict[str, int] = {row[0]: row[1] for row in done}
     if complete:
         require_all_there(connection)
     inserted, updated, deleted = (counts.get(a, 0) for a in ("INSERT", "UPDATE", "DELETE"))
