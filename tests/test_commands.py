@@ -27,7 +27,7 @@ from tiny_course import TinyCourse
 
 from carlib import generate_cars
 from carlib.course.lessons import find_lessons
-from carlib.server import EmbeddedServer
+from carlib.server import EmbeddedServer, temporary_server
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="make and bash are not there")
 SECONDS = 300
@@ -47,6 +47,7 @@ class Rule:
         serves: Whether it serves JupyterLab until it is stopped.
         leaves: A file that must be there afterwards.
         fetches: Whether it asks the package index, and is skipped where none answers.
+        shares: Whether it needs a server that a class shares, and its superuser's URL.
     """
 
     command: str
@@ -56,6 +57,7 @@ class Rule:
     serves: bool = False
     leaves: str = ""
     fetches: bool = False
+    shares: bool = False
 
 
 # The first that fits holds. Tests named on a page are found, not executed: they are tests already.
@@ -78,6 +80,9 @@ RULES = [
     Rule(r"pip install --no-deps --no-build-isolation -e \."),
     Rule(r"carlib doctor"),
     Rule(r"carlib run .*-p cars_file .*", instead={"/data/dealer.csv": "dealer.csv"}),
+    Rule(r"carlib (roles|grade)", instead={"roles": "roles --help", "grade": "grade --help"}),
+    Rule(r"carlib roles .*", shares=True, leaves="class_roles.yml"),
+    Rule(r"carlib run --class .*", leaves="build/class/index.html"),
     Rule(r"carlib run.* --output results", leaves="results/index.html"),
     Rule(r"carlib run.*", leaves="build/run/index.html"),
     Rule(r"carlib execute", instead={"execute": "execute --help"}),  # a name, without its notebook
@@ -114,8 +119,17 @@ def course() -> Iterator[TinyCourse]:
         shutil.rmtree(folder)
 
 
+@pytest.fixture(scope="module")
+def superuser_url() -> Iterator[str]:
+    """The URL of a server that a class shares; it stays for the commands that come later."""
+    with temporary_server(tcp=True) as server:
+        yield server.url.render_as_string(hide_password=False)
+
+
 @pytest.mark.parametrize("shown", COMMANDS, ids=lambda shown: f"{shown.page}: {shown.command}")
-def test_a_shown_command_works(shown: Shown, course: TinyCourse) -> None:
+def test_a_shown_command_works(
+    shown: Shown, course: TinyCourse, request: pytest.FixtureRequest
+) -> None:
     where = f"{shown.page}, line {shown.line}: `{shown.text}`"
     fitting = (rule for rule in RULES if re.fullmatch(rule.command, shown.command))
     rule = next(fitting, None)
@@ -125,6 +139,8 @@ def test_a_shown_command_works(shown: Shown, course: TinyCourse) -> None:
     text = shown.text
     for written, small in rule.instead.items():
         text = text.replace(written, small)
+    if rule.shares:
+        rule.set["CARLIB_DATABASE_URL"] = request.getfixturevalue("superuser_url")
     done = _execute("\n".join((*shown.before, text)), rule, course)
     if rule.fetches and "Failed to fetch" in done.stdout:
         pytest.skip("no package index answers here")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import stat
 import subprocess
 import sys
@@ -396,3 +397,23 @@ def test_psql_takes_the_files_as_they_are(admin: Engine) -> None:
     engine = connect(by_name, schema=name, fresh=True)
     assert create_tables(engine)
     engine.dispose()
+
+
+def test_a_role_and_all_that_is_its_own_goes_as_the_page_says(
+    made: Path, admin: Engine, tmp_path: Path
+) -> None:
+    page = (Path(carlib.__file__).parents[1] / "docs" / "instructors.md").read_text("utf-8")
+    (shown,) = re.findall(r"```sql\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "one.yml").write_text("learners: [name: Ada Lovelace]\n", encoding="utf-8")
+    assert roles(admin, tmp_path / "one.yml", "--output", tmp_path / "two.yml") == 0
+    entry = entries(tmp_path / "two.yml")["Ada Lovelace"]
+    for schema in (entry["schema"], "her_other"):
+        with _working(entry["database_url"], schema):
+            pass
+    run(admin, shown)
+    gone = text(
+        "SELECT to_regrole('ada_lovelace'), to_regnamespace('ada_lovelace'),"
+        " to_regnamespace('her_other'), to_regnamespace('bea')::text"
+    )
+    with admin.connect() as connection:
+        assert connection.execute(gone).one() == (None, None, None, "bea")
