@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from learner_notebooks import START, sql
+from learner_notebooks import START, hand_in, sql
 
 from carlib.course.grading.limits import Limits, Watch, end_marked, system_limits_memory
 from carlib.course.grading.schemas import examinee_url
@@ -137,6 +138,39 @@ def test_a_kernel_has_its_limits_no_secrets_and_none_of_our_data(
         "The notebook was ended in cell [8]: the kernel ended (it exited by itself).",
     ]
     assert list(sitting.answers) == ["dealer_table"]
+
+
+@POSIX
+def test_a_stopped_command_leaves_nothing_behind(tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    tell = f"import os\nopen({str(told)!r}, 'w').write(f'{{os.getpid()}} {{engine.url}}')"
+    hand_in(tmp_path / "ann", tell, "import time\ntime.sleep(600)")
+    (tmp_path / "tmp").mkdir()
+    running = subprocess.Popen(
+        [sys.executable, "-m", "carlib", "grade", "ann", "--only", "01"],
+        cwd=tmp_path,
+        env=os.environ | {"TMPDIR": str(tmp_path / "tmp")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        while not (told.exists() and told.read_text()):
+            assert running.poll() is None, running.communicate()
+            time.sleep(0.1)
+        kernel, _ = told.read_text().split()
+        for _ in "twice":  # the impatient press it again
+            os.killpg(running.pid, signal.SIGINT)
+            time.sleep(0.3)
+            if running.poll() is not None:
+                break
+        out, err = running.communicate(timeout=120)
+    finally:
+        running.kill()
+    assert (running.returncode, out, err) == (130, "", "Stopped.\n")
+    assert _gone(int(kernel))
+    assert list((tmp_path / "tmp").iterdir()) == []
 
 
 @pytest.fixture(scope="module")

@@ -51,7 +51,9 @@ def verdicts(database_url: str) -> list[tuple[str, str, Verdict]]:
     asked: list[tuple[str, str, Question]] = []
     for module in lessons():
         for exercise in exercises_of(module):
-            wrong = exercise.wrong[:1] if isinstance(exercise, Function) else exercise.wrong
+            wrong = exercise.wrong
+            if isinstance(exercise, Function):  # each takes a process: one mistake will do
+                wrong = wrong[:1] if exercise.connected else ()
             texts = {exercise.written(one): one.hint for one in wrong}
             for text, hint in {exercise.shown_solution: "", **texts}.items():
                 question = _question(module, exercise, text, database_url)

@@ -21,7 +21,7 @@ from jupyter_client.manager import KernelManager
 from carlib.course.grading.environment import bare_environment
 from carlib.course.grading.kernel import ANSWER_TYPE
 from carlib.course.grading.limits import Limits, Watch, end_marked
-from carlib.course.stopping import check_for_stop
+from carlib.course.stopping import begin_clean_up, check_for_stop
 from carlib.server import EmbeddedServer
 
 MESSAGE_BYTES = 16 * 2**20  # a kernel that sends a larger one is not listened to any more
@@ -88,6 +88,9 @@ def sit(
             watch.include(server.pid)
             try:
                 _run(cells, sitting, watch, environment, Path(place))
+            except KeyboardInterrupt:
+                begin_clean_up()
+                raise
             finally:
                 end_marked(mark)
     sitting.seconds = time.perf_counter() - started
