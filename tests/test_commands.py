@@ -162,6 +162,8 @@ def _execute(script: str, rule: Rule, course: TinyCourse) -> subprocess.Complete
         "JUPYTER_RUNTIME_DIR": str(runtime),
         "JUPYTER_CONFIG_DIR": str(config),
         "BROWSER": "true",  # the program of that name, which opens nothing
+        # A pytest within closes the common folder of temporary files to servers of other tests.
+        "PYTEST_DEBUG_TEMPROOT": str(course.folder.parent),
         **rule.set,
     }
     with tempfile.TemporaryFile("w+") as output:
