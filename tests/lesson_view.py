@@ -89,9 +89,13 @@ class LessonView:
         self.wait(done, "all cells are done")
         return self.state["cells"]
 
+    def located(self, index: int) -> Locator:
+        """A cell, which has an element only when it is near to what is in sight."""
+        return self.panel.locator(f'.jp-Cell[data-windowed-list-index="{index}"]')
+
     def cell(self, index: int) -> Locator:
         """Turn the wheel until a cell is in sight."""
-        cell = self.panel.locator(f'.jp-Cell[data-windowed-list-index="{index}"]')
+        cell = self.located(index)
         self.panel.locator(".jp-WindowedPanel-outer").hover(position={"x": 5, "y": 300})
         for _ in range(200):
             if cell.count() and (box := cell.bounding_box()):
@@ -129,9 +133,12 @@ class LessonView:
         self.wait(done, f"cell {index} has run")
         return self.state["cells"][index]["outputs"]
 
-    def wait(self, condition: Callable[[], bool], what: str) -> None:
-        """Look again and again until something is so."""
+    def wait(
+        self, condition: Callable[[], bool], what: str, found: Callable[[], object] | None = None
+    ) -> None:
+        """Look again and again until something is so; else say what was found."""
         end = time.monotonic() + PATIENCE / 1000
         while not condition():
-            assert time.monotonic() < end, f"{self.name}: waited in vain until {what}"
+            instead = f", found {found()!r}" if found and time.monotonic() > end else ""
+            assert time.monotonic() < end, f"{self.name}: waited in vain until {what}{instead}"
             self.page.wait_for_timeout(100)

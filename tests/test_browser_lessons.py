@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
+from urllib.parse import unquote
 
 import pytest
 from browsing import Watched, browser, needs_chromium
+from hands import Hands
+from knobs import SCENES
 from lab_process import Lab, copy_lessons, running_lab
 from lesson_view import LessonView
+from sqlalchemy import Engine
 
 from carlib.course.lessons import Lesson, find_lessons
+from carlib.exercises.notebook import exercises_of
 
 pytestmark = needs_chromium
 ROWS = 100
+CHECK = re.compile(r"\bex\.(\w+)\.check\(")
+CHECKED_TEXT = re.compile(r'^answer = """', re.MULTILINE)
+MERMAID = re.compile(r"^```mermaid\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LESSONS = find_lessons()
 each_lesson = pytest.mark.parametrize("lesson", LESSONS, ids=lambda one: f"{one.part}/{one.name}")
 
@@ -53,6 +63,76 @@ def test_run_all_runs_every_cell_without_an_error(lesson: Lesson, course: Course
     assert [o["evalue"] for o in outputs if o["output_type"] == "error"] == []
     assert [o["text"] for o in outputs if o.get("name") == "stderr"] == []
     assert [cell["source"] for cell in cells if cell["kind"] == "code" and not cell["count"]] == []
+
+
+@each_lesson
+def test_hands_on_the_knobs(lesson: Lesson, course: Course, engine: Engine) -> None:
+    view = course.lessons[lesson.name]
+    cells = view.wait_done()
+    shown = [at for at, cell in enumerate(cells) if any(map(is_widget, cell["outputs"]))]
+    assert len(shown) == (lesson.name in SCENES), "a lesson with a widget needs a scene in knobs.py"
+    for index in shown:
+        view.show()
+        hands = Hands(view, index)
+        kernel = view.state["kernel"]
+        SCENES[lesson.name](hands, partial(course.lab.evaluate, kernel), engine)
+        assert len(hands.moved) == hands.movable, "each knob was moved"
+
+
+def is_widget(output: dict) -> bool:
+    return "application/vnd.jupyter.widget-view+json" in output.get("data", {})
+
+
+@each_lesson
+def test_exercises_tell_right_wrong_and_not_tried_apart(lesson: Lesson, course: Course) -> None:
+    view = course.lessons[lesson.name]
+    cells = view.wait_done()
+    asked = {name: at for at, cell in enumerate(cells) for name in CHECK.findall(cell["source"])}
+    exercises = {one.name: one for one in exercises_of(f"lesson_{lesson.number}")}
+    assert set(asked) == set(exercises)
+    for name, at in asked.items():
+        (output,) = cells[at]["outputs"]
+        assert output["data"]["text/plain"].startswith(f"Not tried yet ({name})")
+    name = next(name for name in asked if CHECKED_TEXT.search(cells[asked[name]]["source"]))
+    exercise = exercises[name]
+    view.show()
+    looks = [look_of(view, asked[name])]
+    for answer in (exercise.written(exercise.wrong[0]), exercise.shown_solution):
+        view.answer(asked[name], f'answer = """\n{answer}\n"""\nex.{name}.check(answer)')
+        looks.append(look_of(view, asked[name]))
+    headings, colours = zip(*looks, strict=True)
+    assert [heading.removesuffix(f" ({name})") for heading in headings] == [
+        "Not tried yet", "Not right yet", "Right",
+    ]  # fmt: skip
+    assert colours == ("rgb(153, 153, 153)", "rgb(213, 94, 0)", "rgb(0, 158, 115)")
+
+
+def look_of(view: LessonView, index: int) -> tuple[str, str]:
+    """The heading of what a check answered, and the colour of the bar beside it."""
+    answer = view.cell(index).locator(".jp-OutputArea-output > div:has(> strong)")
+    colour = answer.evaluate("one => getComputedStyle(one).borderLeftColor")
+    return answer.locator("> strong").inner_text(), colour
+
+
+def test_diagrams_are_drawn(course: Course) -> None:
+    drawn = 0
+    for view in course.lessons.values():
+        for index, cell in enumerate(view.wait_done()):
+            texts = [o.get("data", {}).get("text/markdown", "") for o in cell["outputs"]]
+            if cell["kind"] == "markdown":
+                texts.append(cell["source"])
+            for diagram in MERMAID.findall("\n".join(texts)):
+                view.show()
+                picture = view.cell(index).locator(".jp-RenderedMermaid img")
+                picture.wait_for()
+                width = picture.evaluate("one => one.decode().then(() => one.naturalWidth)")
+                assert width > 200
+                source = unquote(picture.get_attribute("src"))
+                assert source.startswith("data:image/svg+xml,")
+                tables = set(re.findall(r"\w+(?= \{)", diagram))
+                assert tables <= set(re.findall(r"\w+", source))
+                drawn += 1
+    assert drawn, "lesson 1 has one"
 
 
 def test_no_page_complains_and_no_request_leaves_the_machine(course: Course) -> None:

@@ -41,7 +41,8 @@ class LessonFiles(AsyncLargeFileManager):
 def open_lab(lesson: Lesson, options: Sequence[str] = (), *, originals: str = "") -> None:
     """Serve JupyterLab, opened on `lesson`, until it is stopped with Ctrl-C.
 
-    It listens on this machine only, and keeps the random token without which it answers nobody.
+    It listens on this machine only, keeps the random token without which it answers nobody, and
+    asks nothing of other machines.
 
     Args:
         lesson: The lesson to open; the file browser shows the folder two above its own, with the
@@ -57,6 +58,9 @@ def open_lab(lesson: Lesson, options: Sequence[str] = (), *, originals: str = ""
             # Also part of the address that JupyterLab prints, for who opens it by hand.
             f"--LabApp.default_url=/lab/tree/{place}",
             "--ServerApp.ip=127.0.0.1",
+            # JupyterLab would look for a newer version of itself, and offer to fetch its news.
+            "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+            "--LabApp.news_url=None",
             "--ServerApp.kernel_spec_manager_class=carlib.course.kernels.ThisPythonKernelSpecs",
             "--ServerApp.contents_manager_class=carlib.course.lab.LessonFiles",
             f"--LessonFiles.originals={originals}",
