@@ -100,18 +100,18 @@ def test_exercises_tell_right_wrong_and_not_tried_apart(lesson: Lesson, course: 
     for answer in (exercise.written(exercise.wrong[0]), exercise.shown_solution):
         view.answer(asked[name], f'answer = """\n{answer}\n"""\nex.{name}.check(answer)')
         looks.append(look_of(view, asked[name]))
-    headings, colours = zip(*looks, strict=True)
+    headings, colors = zip(*looks, strict=True)
     assert [heading.removesuffix(f" ({name})") for heading in headings] == [
         "Not tried yet", "Not right yet", "Right",
     ]  # fmt: skip
-    assert colours == ("rgb(153, 153, 153)", "rgb(213, 94, 0)", "rgb(0, 158, 115)")
+    assert colors == ("rgb(153, 153, 153)", "rgb(213, 94, 0)", "rgb(0, 158, 115)")
 
 
 def look_of(view: LessonView, index: int) -> tuple[str, str]:
-    """The heading of what a check answered, and the colour of the bar beside it."""
+    """The heading of what a check answered, and the color of the bar beside it."""
     answer = view.cell(index).locator(".jp-OutputArea-output > div:has(> strong)")
-    colour = answer.evaluate("one => getComputedStyle(one).borderLeftColor")
-    return answer.locator("> strong").inner_text(), colour
+    color = answer.evaluate("one => getComputedStyle(one).borderLeftColor")
+    return answer.locator("> strong").inner_text(), color
 
 
 def test_diagrams_are_drawn(course: Course) -> None:
