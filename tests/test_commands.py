@@ -82,7 +82,11 @@ RULES = [
     Rule(r"carlib run .*-p cars_file .*", instead={"/data/dealer.csv": "dealer.csv"}),
     Rule(r"carlib (roles|grade)", instead={"roles": "roles --help", "grade": "grade --help"}),
     Rule(r"carlib roles .*", shares=True, leaves="class_roles.yml"),
-    Rule(r"carlib run --class .*", leaves="build/class/index.html"),
+    Rule(
+        r"carlib run --class .*",
+        instead={"--class": "--only 01 --class"},
+        leaves="build/class/index.html",
+    ),
     Rule(r"carlib run.* --output results", leaves="results/index.html"),
     Rule(r"carlib run.*", leaves="build/run/index.html"),
     Rule(r"carlib execute", instead={"execute": "execute --help"}),  # a name, without its notebook
