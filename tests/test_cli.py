@@ -196,7 +196,7 @@ def test_a_server_that_does_not_answer_fails_the_run(
     assert "secret-word" not in said.err + said.out
 
 
-@pytest.mark.parametrize("command", [[], ["run"], ["doctor"], ["lab"], ["grade"]])
+@pytest.mark.parametrize("command", [[], ["run"], ["roles"], ["doctor"], ["lab"], ["grade"]])
 def test_help_shows_examples_and_every_option(
     command: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -205,7 +205,7 @@ def test_help_shows_examples_and_every_option(
     assert ended.value.code == 0
     text = capsys.readouterr().out
     if command == ["run"]:
-        options = "--rows --seed -p --only --output --database-url --notebooks"
+        options = "--rows --seed -p --only --output --class --database-url --notebooks"
         assert all(option in text for option in options.split())
     if command != ["doctor"]:
         assert "examples:\n  carlib" in text
