@@ -17,6 +17,7 @@ from psycopg2.extensions import connection as Connection
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from carlib._interrupts import InterruptibleCursor
 from carlib.errors import ConnectionFailed
 
 CONNECT_SECONDS = 10
@@ -68,7 +69,7 @@ class Target:
 
     def _open(self) -> Connection | Exception:
         try:
-            return psycopg2.connect(**self.parameters.reveal())
+            return psycopg2.connect(cursor_factory=InterruptibleCursor, **self.parameters.reveal())
         except psycopg2.Error as error:
             return error.with_traceback(None)
         except (TypeError, ValueError) as error:  # such as NUL; may hold all parameters

@@ -42,7 +42,8 @@ def connect(
             of it is touched, except what depends on it.
 
     Returns:
-        An engine whose connections see this schema alone, with the session's time zone UTC.
+        An engine whose connections see this schema alone, with the session's time zone UTC. An
+        interrupt (Ctrl-C, or that of a notebook) ends what the server does for them.
 
     Raises:
         SchemaNameError: PostgreSQL can't have a schema of that name, or it is `public` and is to
