@@ -11,6 +11,8 @@ from traitlets import Unicode
 
 from carlib.course.lessons import Lesson
 
+_ANNOUNCEMENTS = "@jupyterlab/apputils-extension:announcements"
+
 
 class LessonFiles(AsyncLargeFileManager):
     """JupyterLab's files, with the originals of the lessons to be read only.
@@ -52,18 +54,22 @@ def open_lab(lesson: Lesson, options: Sequence[str] = (), *, originals: str = ""
     """
     root = lesson.path.parents[2]
     place = quote(lesson.path.relative_to(root).as_posix())
-    LabApp.launch_instance(
+    server = LabApp.initialize_server(
         [
             f"--ServerApp.root_dir={root}",
             # Also part of the address that JupyterLab prints, for who opens it by hand.
             f"--LabApp.default_url=/lab/tree/{place}",
             "--ServerApp.ip=127.0.0.1",
-            # JupyterLab would look for a newer version of itself, and offer to fetch its news.
-            "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
-            "--LabApp.news_url=None",
             "--ServerApp.kernel_spec_manager_class=carlib.course.kernels.ThisPythonKernelSpecs",
             "--ServerApp.contents_manager_class=carlib.course.lab.LessonFiles",
             f"--LessonFiles.originals={originals}",
             *options,
-        ]
+        ],
+        tornado_settings={"page_config_hook": _without_announcements},
     )
+    server.start()
+
+
+def _without_announcements(_handler: object, page: dict[str, Any]) -> dict[str, Any]:
+    """Take out what asks the internet for JupyterLab's news, and for newer versions of it."""
+    return page | {"disabledExtensions": [*page["disabledExtensions"], _ANNOUNCEMENTS]}
