@@ -96,27 +96,22 @@ class LessonView:
     def cell(self, index: int) -> Locator:
         """Turn the wheel until a cell is in sight."""
         cell = self.located(index)
-        self.panel.locator(".jp-WindowedPanel-outer").hover(position={"x": 5, "y": 300})
-        for _ in range(200):
+        view = self.panel.locator(".jp-WindowedPanel-outer")
+        seen = view.bounding_box()
+        top, bottom = seen["y"], seen["y"] + seen["height"] - 100
+        view.hover(position={"x": 5, "y": 300})
+        for _ in range(300):
             if cell.count() and (box := cell.bounding_box()):
-                if -box["height"] + 300 < box["y"] < 300:
+                if top <= box["y"] <= bottom:
                     return cell
-                self.page.mouse.wheel(0, max(-600, min(600, box["y"] - 200)))
+                turn = box["y"] - top - 50
             else:
                 shown = self.panel.locator(".jp-Cell[data-windowed-list-index]")
                 first = int(shown.first.get_attribute("data-windowed-list-index"))
-                self.page.mouse.wheel(0, -600 if index < first else 600)
+                turn = -600 if index < first else 600
+            self.page.mouse.wheel(0, max(-600, min(600, turn)))
             self.page.wait_for_timeout(30)
-            if cell.count() and cell.is_visible() and self._at_end(cell):
-                return cell
         raise AssertionError(f"cell {index} of {self.name} did not come into sight")
-
-    def _at_end(self, cell: Locator) -> bool:
-        """Whether the cell is in sight and the wheel turns no further."""
-        box = cell.bounding_box()
-        place = "one => one.scrollTop + one.clientHeight >= one.scrollHeight - 2"
-        end = self.panel.locator(".jp-WindowedPanel-outer").evaluate(place)
-        return bool(box) and end and 0 < box["y"] < 800
 
     def answer(self, index: int, source: str) -> list[dict[str, Any]]:
         """Type into a code cell in place of what it holds, run it; returns its outputs."""

@@ -125,14 +125,36 @@ def test_diagrams_are_drawn(course: Course) -> None:
                 view.show()
                 picture = view.cell(index).locator(".jp-RenderedMermaid img")
                 picture.wait_for()
-                width = picture.evaluate("one => one.decode().then(() => one.naturalWidth)")
-                assert width > 200
+                picture.evaluate("one => one.decode()")
+                box = picture.bounding_box()
+                assert min(box["width"], box["height"]) > 200
                 source = unquote(picture.get_attribute("src"))
                 assert source.startswith("data:image/svg+xml,")
                 tables = set(re.findall(r"\w+(?= \{)", diagram))
                 assert tables <= set(re.findall(r"\w+", source))
                 drawn += 1
     assert drawn, "lesson 1 has one"
+
+
+def test_a_restart_in_the_middle_takes_one_command_to_go_on(course: Course) -> None:
+    view = course.lessons["03_delta_load"]
+    before = view.wait_done()
+    code = [at for at, cell in enumerate(before) if cell["kind"] == "code"]
+    middle = code[len(code) // 2]
+    view.show()
+    view.cell(middle).locator(".cm-content").click()
+    view.menu("Kernel", "Restart Kernel and Run up to Selected Cell…")
+    view.page.locator(".jp-Dialog .jp-mod-accept").click()
+
+    view.wait(lambda: any(cell["waits"] for cell in view.state["cells"]), "it runs again")
+    view.wait_done()
+    view.page.keyboard.press("Escape")
+    for at in code[len(code) // 2 + 1 :][:3]:
+        view.cell(at).locator(".cm-content").click()
+        view.page.keyboard.press("Shift+Enter")
+    outputs = [output for cell in view.wait_done() for output in cell["outputs"]]
+    assert [output["evalue"] for output in outputs if output["output_type"] == "error"] == []
+    assert view.state["cells"][code[len(code) // 2 + 3]]["count"] == len(code) // 2 + 4
 
 
 def test_no_page_complains_and_no_request_leaves_the_machine(course: Course) -> None:
