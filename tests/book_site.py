@@ -21,7 +21,17 @@ from tiny_lessons import write_lesson
 from carlib.course.widgets import STATE, VIEW
 
 ROOT = Path(__file__).parents[1]
-SOURCES = ["*.md", "docs/**/*", "benchmarks/*", "notebooks/*/*.ipynb", "docker-compose.yml"]
+SOURCES = [
+    *(
+        "*.md",
+        "LICENSE*",
+        "docs/**/*",
+        "benchmarks/*",
+        "notebooks/*/*.ipynb",
+        "carlib/course/*.sql",
+    ),
+    "docker-compose.yml",
+]
 EXTRA = "notebooks/9_extra/01_odd.html"
 TEXT = """\
 The word quetzalcoatl. Inline $x^2$, and alone:

@@ -126,8 +126,10 @@ def test_diagrams_are_drawn(course: Course) -> None:
                 picture = view.cell(index).locator(".jp-RenderedMermaid img")
                 picture.wait_for()
                 picture.evaluate("one => one.decode()")
-                box = picture.bounding_box()
-                assert min(box["width"], box["height"]) > 200
+                view.page.wait_for_function(
+                    "one => Math.min(one.offsetWidth, one.offsetHeight) > 200",
+                    arg=picture.element_handle(),
+                )
                 source = unquote(picture.get_attribute("src"))
                 assert source.startswith("data:image/svg+xml,")
                 tables = set(re.findall(r"\w+(?= \{)", diagram))

@@ -15,7 +15,10 @@ language = "en"
 root_doc = "README"
 extensions = ["myst_nb", "sphinx_copybutton", "contents", "outputs", "traps", "links", "mathml"]
 
-include_patterns = ["*.md", "docs/*.md", "benchmarks/*.md", "notebooks/*/[0-9][0-9]_*.ipynb"]
+include_patterns = [
+    *("*.md", "docs/*.md", "docs/*.ipynb", "benchmarks/*.md"),
+    "notebooks/*/[0-9][0-9]_*.ipynb",
+]
 exclude_patterns = [".*", "**/.*", "build", "docs/book", "carlib", "tests", "workbook"]
 
 nb_execution_mode = "off"
