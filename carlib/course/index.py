@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from carlib.course.run import CourseRun, LessonRun
 
 STYLE = """
-:root { color-scheme: light dark; --line: #8884; --soft: #888; }
+:root { color-scheme: light dark; --line: #8884; --soft: #666; }
+@media (prefers-color-scheme: dark) { :root { --soft: #999; } }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 52rem; margin: 3rem auto; padding: 0 1rem; }
 h1 { font-size: 1.7rem; margin-bottom: .2rem; }
 h2 { font-size: 1rem; color: var(--soft); font-weight: normal; margin: 2rem 0 .4rem; }
@@ -23,7 +24,7 @@ li a { font-weight: 600; text-decoration: none; }
 li a:hover { text-decoration: underline; }
 .seconds { font-variant-numeric: tabular-nums; }
 .status { border-radius: 1em; padding: 0 .7em; font-size: .85rem; color: #fff; }
-.ok { background: #2a7d46; } .failed { background: #b3261e; } .not-run { background: #777; }
+.ok { background: #2a7d46; } .failed { background: #b3261e; } .not-run { background: #666; }
 pre { grid-column: 1 / -1; white-space: pre-wrap; border-left: 3px solid #b3261e;
       padding-left: .8em; margin: .4rem 0 0; }
 """

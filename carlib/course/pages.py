@@ -27,9 +27,29 @@ _TEMPLATE = """
 {% block html_head_js_mathjax %}{% endblock %}
 {% block html_head_js_mermaidjs %}{% endblock %}
 {% block jupyter_widgets %}{% endblock %}
-{% block body_header %}{{ super() }}
-<nav style="margin:0 0 1em 4em"><a href="{{ resources.index_link }}">All lessons</a></nav>
+{% block notebook_css %}{{ super() }}
+{{ resources.include_css("static/theme-dark.css") | replace("<style", "<style " ~ resources.dark) }}
+<style>{{ resources.style }}</style>
 {% endblock %}
+{% block body_header %}{{ super() }}
+<nav class="jp-RenderedHTMLCommon"><a href="{{ resources.index_link }}">All lessons</a></nav>
+{% endblock %}
+"""
+
+_DARK = 'media="screen and (prefers-color-scheme: dark)"'  # paper stays white
+# Lines no longer than an eye follows back; and where the theme's colours are too faint for WCAG's
+# level AA (a contrast of 4.5), others like them.
+_STYLE = """
+:root { color-scheme: light dark; --jp-cell-prompt-not-active-opacity: 1;
+  --jp-cell-prompt-not-active-font-color: #737373; --jp-mirror-editor-operator-color: #8a1fd0;
+  --jp-mirror-editor-number-color: #070; --jp-mirror-editor-comment-color: #2f6f6f; }
+@media screen and (prefers-color-scheme: dark) {
+  :root { --jp-cell-prompt-not-active-font-color: #8c8c8c;
+    --jp-mirror-editor-operator-color: #c88cff;
+    --jp-mirror-editor-number-color: #66bb6a; --jp-mirror-editor-comment-color: #7fb5b5; } }
+main, nav { max-width: 1100px; margin: 0 auto; }
+nav { padding-left: 5em; }
+.jp-RenderedMarkdown > :is(p, ul, ol, blockquote, details) { max-width: 54em; }
 """
 
 
@@ -51,6 +71,7 @@ def write_page(run: "LessonRun", runs: Sequence["LessonRun"]) -> None:
     )
     index = Path(os.path.relpath(run.page.parents[1] / "index.html", run.page.parent))
     resources = {"metadata": {"name": run.lesson.title}, "index_link": index.as_posix()}
+    resources |= {"dark": _DARK, "style": _STYLE}
     text, _ = exporter.from_notebook_node(notebook, resources)
     run.page.write_text(_link_pages(text, run, runs), encoding="utf-8")
 

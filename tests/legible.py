@@ -1,0 +1,89 @@
+"""What makes a page legible, measured in a browser: contrast of its texts, and what is too wide."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Page
+
+LEAST_CONTRAST = 4.5  # WCAG 2.2, success criterion 1.4.3, level AA
+
+# The colour behind an element, seen through what is not opaque, and the contrast of its text.
+_CONTRASTS = """(where) => {
+  const canvas = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
+  const rgba = colour => {
+    canvas.clearRect(0, 0, 1, 1);
+    canvas.fillStyle = colour;
+    canvas.fillRect(0, 0, 1, 1);
+    return [...canvas.getImageData(0, 0, 1, 1).data];
+  };
+  const over = (front, back) => {
+    const alpha = front[3] / 255;
+    return [0, 1, 2].map(i => front[i] * alpha + back[i] * (1 - alpha));
+  };
+  const dark = matchMedia('(prefers-color-scheme: dark)').matches;
+  const canvasColour = dark && getComputedStyle(document.documentElement).colorScheme.includes('dark')
+    ? [18, 18, 18] : [255, 255, 255];
+  const behind = element => {
+    if (!element) return canvasColour;
+    const colour = rgba(getComputedStyle(element).backgroundColor);
+    return colour[3] === 255 ? colour.slice(0, 3) : over(colour, behind(element.parentElement));
+  };
+  const luminance = rgb => {
+    const [r, g, b] = rgb.map(c => c / 255).map(
+      c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const found = [];
+  for (const root of document.querySelectorAll(where)) {
+    const walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
+    while (walker.nextNode()) {
+      const element = walker.currentNode.parentElement;
+      const text = walker.currentNode.textContent.trim();
+      if (!text || element.closest('script, style, math') || !element.checkVisibility()) continue;
+      const style = getComputedStyle(element);
+      const drawn = element.closest('svg');
+      const back = drawn ? behind(drawn) : behind(element);
+      const colour = rgba(drawn ? style.fill : style.color);
+      for (let one = element; one; one = one.parentElement)
+        colour[3] *= getComputedStyle(one).opacity;
+      const front = over(colour, back);
+      const tones = [luminance(front), luminance(back)];
+      const contrast = (Math.max(...tones) + 0.05) / (Math.min(...tones) + 0.05);
+      found.push([contrast, text.slice(0, 40), `${front.map(Math.round)} on ${back.map(Math.round)}`,
+        element.className.toString() || element.tagName]);
+    }
+  }
+  return found;
+}"""
+
+# Elements that reach out of what holds them, or that can be seen only by scrolling sideways.
+_WIDE = """(where) => {
+  const name = one => `${one.tagName} ${one.className} ${one.textContent.trim().slice(0, 40)}`;
+  const found = [];
+  if (document.documentElement.scrollWidth > innerWidth) found.push('the page itself');
+  for (const root of document.querySelectorAll(where)) {
+    for (const one of root.querySelectorAll('table, img, svg, pre, div')) {
+      const scrolled = ['auto', 'scroll', 'hidden', 'clip'].includes(getComputedStyle(one).overflowX);
+      if (scrolled && one.clientWidth && one.scrollWidth > one.clientWidth + 1) found.push(name(one));
+      const [own, holder] = [one, one.parentElement].map(each => each.getBoundingClientRect());
+      if (own.width && holder.width && own.right > holder.right + 1) found.push(name(one));
+    }
+  }
+  return found;
+}"""
+
+
+def faint_texts(page: Page, where: str) -> list[list]:
+    """The visible texts that do not stand out: contrast, text, colours and class of each.
+
+    Args:
+        page: The page.
+        where: A selector of what is looked at; it must hold texts.
+    """
+    found = page.evaluate(_CONTRASTS, where)
+    assert len(found) > 5, f"no texts in {where}"
+    return [one for one in found if one[0] < LEAST_CONTRAST]
+
+
+def wide_things(page: Page, where: str) -> list[str]:
+    """What is wider than its place."""
+    return page.evaluate(_WIDE, where)
