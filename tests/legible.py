@@ -6,12 +6,12 @@ from playwright.sync_api import Page
 
 LEAST_CONTRAST = 4.5  # WCAG 2.2, success criterion 1.4.3, level AA
 
-# The colour behind an element, seen through what is not opaque, and the contrast of its text.
+# The color behind an element, seen through what is not opaque, and the contrast of its text.
 _CONTRASTS = """(where) => {
   const canvas = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
-  const rgba = colour => {
+  const rgba = color => {
     canvas.clearRect(0, 0, 1, 1);
-    canvas.fillStyle = colour;
+    canvas.fillStyle = color;
     canvas.fillRect(0, 0, 1, 1);
     return [...canvas.getImageData(0, 0, 1, 1).data];
   };
@@ -24,8 +24,8 @@ _CONTRASTS = """(where) => {
     ? [18, 18, 18] : [255, 255, 255];
   const behind = element => {
     if (!element) return canvasColour;
-    const colour = rgba(getComputedStyle(element).backgroundColor);
-    return colour[3] === 255 ? colour.slice(0, 3) : over(colour, behind(element.parentElement));
+    const color = rgba(getComputedStyle(element).backgroundColor);
+    return color[3] === 255 ? color.slice(0, 3) : over(color, behind(element.parentElement));
   };
   const luminance = rgb => {
     const [r, g, b] = rgb.map(c => c / 255).map(
@@ -42,10 +42,10 @@ _CONTRASTS = """(where) => {
       const style = getComputedStyle(element);
       const drawn = element.closest('svg');
       const back = drawn ? behind(drawn) : behind(element);
-      const colour = rgba(drawn ? style.fill : style.color);
+      const color = rgba(drawn ? style.fill : style.color);
       for (let one = element; one; one = one.parentElement)
-        colour[3] *= getComputedStyle(one).opacity;
-      const front = over(colour, back);
+        color[3] *= getComputedStyle(one).opacity;
+      const front = over(color, back);
       const tones = [luminance(front), luminance(back)];
       const contrast = (Math.max(...tones) + 0.05) / (Math.min(...tones) + 0.05);
       found.push([contrast, text.slice(0, 40), `${front.map(Math.round)} on ${back.map(Math.round)}`,
@@ -73,7 +73,7 @@ _WIDE = """(where) => {
 
 
 def faint_texts(page: Page, where: str) -> list[list]:
-    """The visible texts that do not stand out: contrast, text, colours and class of each.
+    """The visible texts that do not stand out: contrast, text, colors and class of each.
 
     Args:
         page: The page.

@@ -37,7 +37,7 @@ _TEMPLATE = """
 """
 
 _DARK = 'media="screen and (prefers-color-scheme: dark)"'  # paper stays white
-# Lines no longer than an eye follows back; and where the theme's colours are too faint for WCAG's
+# Lines no longer than an eye follows back; and where the theme's colors are too faint for WCAG's
 # level AA (a contrast of 4.5), others like them.
 _STYLE = """
 :root { color-scheme: light dark; --jp-cell-prompt-not-active-opacity: 1;
