@@ -20,10 +20,11 @@ _CONTRASTS = """(where) => {
     return [0, 1, 2].map(i => front[i] * alpha + back[i] * (1 - alpha));
   };
   const dark = matchMedia('(prefers-color-scheme: dark)').matches;
-  const canvasColour = dark && getComputedStyle(document.documentElement).colorScheme.includes('dark')
+  const root = getComputedStyle(document.documentElement);
+  const canvasColor = dark && root.colorScheme.includes('dark')
     ? [18, 18, 18] : [255, 255, 255];
   const behind = element => {
-    if (!element) return canvasColour;
+    if (!element) return canvasColor;
     const color = rgba(getComputedStyle(element).backgroundColor);
     return color[3] === 255 ? color.slice(0, 3) : over(color, behind(element.parentElement));
   };
@@ -48,7 +49,8 @@ _CONTRASTS = """(where) => {
       const front = over(color, back);
       const tones = [luminance(front), luminance(back)];
       const contrast = (Math.max(...tones) + 0.05) / (Math.min(...tones) + 0.05);
-      found.push([contrast, text.slice(0, 40), `${front.map(Math.round)} on ${back.map(Math.round)}`,
+      const pair = `${front.map(Math.round)} on ${back.map(Math.round)}`;
+      found.push([contrast, text.slice(0, 40), pair,
         element.className.toString() || element.tagName]);
     }
   }
@@ -62,8 +64,10 @@ _WIDE = """(where) => {
   if (document.documentElement.scrollWidth > innerWidth) found.push('the page itself');
   for (const root of document.querySelectorAll(where)) {
     for (const one of root.querySelectorAll('table, img, svg, pre, div')) {
-      const scrolled = ['auto', 'scroll', 'hidden', 'clip'].includes(getComputedStyle(one).overflowX);
-      if (scrolled && one.clientWidth && one.scrollWidth > one.clientWidth + 1) found.push(name(one));
+      const kind = getComputedStyle(one).overflowX;
+      const scrolled = ['auto', 'scroll', 'hidden', 'clip'].includes(kind);
+      const wider = one.clientWidth && one.scrollWidth > one.clientWidth + 1;
+      if (scrolled && wider) found.push(name(one));
       const [own, holder] = [one, one.parentElement].map(each => each.getBoundingClientRect());
       if (own.width && holder.width && own.right > holder.right + 1) found.push(name(one));
     }

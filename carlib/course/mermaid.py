@@ -69,7 +69,8 @@ def draw_er_diagram(source: str) -> str | None:
     lines = [_connector(boxes[one], boxes[many], label) for one, many, label in relations]
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{_describe(relations)}" '
-        f'viewBox="0 0 {width:g} {height:g}" style="max-width:{width:g}px;width:100%;background:#fff" '
+        f'viewBox="0 0 {width:g} {height:g}" '
+        f'style="max-width:{width:g}px;width:100%;background:#fff" '
         'font-family="ui-monospace, Menlo, Consolas, monospace" font-size="12">'
         + "".join([*lines, *map(_box, boxes.values())])
         + "</svg>"
