@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from types import FrameType
 
+import carlib._interrupts
 import carlib.history
 from carlib.connection import connect
 from carlib.history.archive import archive_history
@@ -49,12 +50,17 @@ def run_until(call: Callable[[], object], step: int, act: Callable[[], object]) 
     places: set[tuple] = set()
 
     def look(frame: FrameType, kind: str, argument: object) -> None:
-        if kind == "call" and frame.f_back is not None:
+        if kind == "call":
             caller, callee = frame.f_back, frame.f_code.co_qualname
         elif kind == "c_call":
             caller, callee = frame, argument.__qualname__
         else:
             return
+        while caller is not None and caller.f_code.co_filename == carlib._interrupts.__file__:
+            caller = caller.f_back  # it stands between carlib and the driver
+        if caller is None:
+            return
+        callee = callee.replace("InterruptibleCursor.", "cursor.")
         place = (caller.f_code.co_filename, caller.f_lineno, callee)
         if place[0] not in ROOMS or callee not in EFFECTS or place in places:
             return

@@ -20,6 +20,7 @@ from carlib.course.lessons import find_lessons
 from carlib.course.widgets import KEPT
 
 LESSONS = find_lessons()
+DOCUMENTS = ["*.md", "docs/*.md", "docs/*.ipynb", "benchmarks/*.md"]
 PAGES = {
     lesson.path: lesson.path.relative_to(ROOT).with_suffix(".html").as_posix() for lesson in LESSONS
 }
@@ -41,7 +42,7 @@ def test_the_navigation_has_every_lesson_in_order_and_the_documents(site: Site, 
     found = [site.target(start, link["href"]) for link in menu.select("li > a")]
     lessons = [*PAGES.values(), EXTRA]
     assert found[: len(lessons)] == lessons
-    shown = [path for glob in ("*.md", "docs/*.md", "benchmarks/*.md") for path in ROOT.glob(glob)]
+    shown = [path for glob in DOCUMENTS for path in ROOT.glob(glob)]
     documents = {path.relative_to(ROOT).with_suffix(".html").as_posix() for path in shown}
     assert set(found[len(lessons) :]) == documents - {"README.html"}
     titles = [link.get_text(strip=True) for link in menu.select("li > a")]

@@ -68,6 +68,7 @@ RULES = [
     Rule(r"docker .*", skip="takes a container engine; tests/test_compose.py checks the file"),
     Rule(r"(py|\.venv\\Scripts\\\w+) .*", skip=WINDOWS),
     Rule(r"make run", leaves="build/run/index.html"),
+    Rule(r"make book", skip="takes all lessons; tests/test_book.py runs its line on them"),
     Rule(r"(make|carlib) lab.*", serves=True),
     Rule(r"make test", set={"ARGS": "tests/test_vin.py -n 0"}),
     Rule(r"make test ARGS=.*", set=COLLECT),
