@@ -3,11 +3,13 @@
 The driver waits for the server in C, and until that returns, Python can't raise KeyboardInterrupt:
 a query that takes an hour would keep its notebook for an hour. But the moment a signal arrives,
 Python writes its number to a socket (`signal.set_wakeup_fd`), and a thread that listens there can
-ask the server to cancel. The driver then returns with an error, in whose place the interrupt comes.
+ask the server to cancel. The driver then returns with an error, in whose place the interrupt is
+raised; not before, since one raised amid the driver's own work would be lost.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -16,7 +18,6 @@ from collections.abc import Callable
 from typing import Any
 
 import psycopg2
-from psycopg2.errors import QueryCanceled
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor
 
@@ -33,52 +34,72 @@ class InterruptibleCursor(cursor):
         self._run(super().copy_expert, arguments, options)
 
     def _run(self, work: Callable[..., None], arguments: Any, options: Any) -> None:
-        # No context manager: an interrupt would be raised in its __exit__ and skip what it does.
-        listener = _listen_for(self.connection)
+        listener = _listener_here()
+        if listener is None or not listener.begin(self.connection):
+            work(*arguments, **options)
+            return
         try:
             work(*arguments, **options)
-        except QueryCanceled:
-            try:
-                _let_interrupt_through()
-            except KeyboardInterrupt as interrupt:
-                raise interrupt from None
-            raise
+        except psycopg2.Error:
+            if not listener.interrupted:
+                raise
         finally:
-            if listener:
-                listener.working = None
-                signal.set_wakeup_fd(-1)
+            listener.end()
+        if listener.interrupted:
+            raise KeyboardInterrupt
 
 
 class _Listener:
-    """A thread that cancels what a connection does when the number of SIGINT arrives."""
+    """Cancels what a connection does when an interrupt arrives, from a thread of its own.
+
+    Attributes:
+        interrupted: Whether one has arrived since the last `begin`.
+    """
 
     def __init__(self) -> None:
         self.process = os.getpid()
-        self.ear, self.mouth = socket.socketpair()
-        self.mouth.setblocking(False)
-        self.working: Connection | None = None
+        self.interrupted = False
+        self._working: Connection | None = None
+        self._ear, self._mouth = socket.socketpair()
+        self._mouth.setblocking(False)
         threading.Thread(target=self._listen, name="carlib interrupts", daemon=True).start()
 
+    def begin(self, connection: Connection) -> bool:
+        """Take over interrupts, for the connection; False if the program listens itself."""
+        own = self._mouth.fileno()
+        before = signal.set_wakeup_fd(own, warn_on_full_buffer=False)
+        if before not in (-1, own):
+            signal.set_wakeup_fd(before)
+            return False
+        self.interrupted = False
+        self._working = connection
+        signal.signal(signal.SIGINT, self._note)
+        return True
+
+    def end(self) -> None:
+        """Leave interrupts to Python again."""
+        self._working = None
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def _note(self, *_: object) -> None:
+        self.interrupted = True
+
     def _listen(self) -> None:
-        while received := self.ear.recv(1):
-            working = self.working
+        while received := self._ear.recv(1):
+            working = self._working
             if received[0] == signal.SIGINT and working is not None:
-                try:
+                with contextlib.suppress(psycopg2.Error):  # closed: nothing is left to cancel
                     working.cancel()
-                except psycopg2.Error:  # it is closed: nothing is left to cancel
-                    continue
 
 
 _listener: _Listener | None = None
 
 
-def _listen_for(connection: Connection) -> _Listener | None:
-    """From here on, let an interrupt cancel what the server does for the connection.
+def _listener_here() -> _Listener | None:
+    """The listener of this process, or None where interrupts are not for it.
 
-    Returns:
-        The listener that does it; None where it can't, since Python raises interrupts in the main
-        thread alone, or may not: a program that handles them in its own way, or listens to signals
-        itself, is left to it.
+    Python raises interrupts in the main thread alone, and a program may handle them in its own way.
     """
     global _listener
     if (
@@ -88,14 +109,4 @@ def _listen_for(connection: Connection) -> _Listener | None:
         return None
     if _listener is None or _listener.process != os.getpid():  # threads don't survive a fork
         _listener = _Listener()
-    own = _listener.mouth.fileno()
-    before = signal.set_wakeup_fd(own, warn_on_full_buffer=False)
-    if before not in (-1, own):
-        signal.set_wakeup_fd(before)
-        return None
-    _listener.working = connection
     return _listener
-
-
-def _let_interrupt_through() -> None:
-    """Do nothing: Python raises an interrupt that waits as soon as a function is called."""
