@@ -35,7 +35,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_page(run, runs)
     failed = [LessonRun(LESSONS[0], {}, folder / "a", folder / "b", "failed", 1.0, "cell [3]: no")]
     failed.append(LessonRun(LESSONS[0], {}, folder / "a", folder / "b"))
-    write_index(CourseRun(runs + failed, server="PostgreSQL"), folder / "index.html")
+    write_index(CourseRun(runs + failed, folder / "index.html", server="PostgreSQL"))
     return folder
 
 
