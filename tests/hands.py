@@ -16,13 +16,18 @@ MOVABLE = ".jupyter-widgets :is(input, select, textarea, button, .noUi-target)"
 class Hands:
     """Works on the widgets that one cell shows.
 
+    Before each movement they wait until the last one has had its effect, as a reader does. (Just
+    after a kernel's start, JupyterLab sends one movement to its main thread and the next to
+    another, so that the older one may show its result last.)
+
     Attributes:
         moved: The knobs that were moved, by label or by place.
     """
 
-    def __init__(self, view: LessonView, index: int):
+    def __init__(self, view: LessonView, index: int, settle: Callable[[], object]):
         self.view = view
         self.index = index
+        self.settle = settle
         self.mouse, self.keyboard = view.page.mouse, view.page.keyboard
         self.moved: set[str | int] = set()
         view.cell(index)
@@ -40,6 +45,7 @@ class Hands:
     def knob(self, label: str | int) -> Locator:
         """A knob, by its label, or by its place where it has none."""
         self.moved.add(label)
+        self.settle()
         knobs = self.cell.locator(KNOBS)
         if isinstance(label, int):
             found = knobs.nth(label)

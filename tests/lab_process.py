@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -13,8 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from shutil import rmtree
 
+import charts
 import nbformat
 from jupyter_client import BlockingKernelClient
 
@@ -70,6 +71,9 @@ def running_lab(folder: Path, notebooks: Path, lesson: str) -> Iterator[Lab]:
         lesson: The one to open.
     """
     runtime, log = folder / "runtime", folder / "log"
+    startup = folder / "ipython" / "profile_default" / "startup"
+    startup.mkdir(parents=True)
+    (startup / "charts.py").write_text(charts.START_UP, encoding="utf-8")
     data = Path(tempfile.mkdtemp(prefix="carlib-lab-"))  # as in conftest: not tmp_path
     environment = {
         name: value
@@ -105,7 +109,7 @@ def running_lab(folder: Path, notebooks: Path, lesson: str) -> Iterator[Lab]:
             process.kill()
             process.wait()
         EmbeddedServer(data).close(force=True)
-        rmtree(data, ignore_errors=True)
+        shutil.rmtree(data, ignore_errors=True)
 
 
 def _address(process: subprocess.Popen, log: Path) -> str:

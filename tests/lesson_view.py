@@ -11,7 +11,7 @@ from browsing import PATIENCE
 from playwright.sync_api import Locator, Page
 
 # What a notebook holds, asked of the page: a cell that is scrolled away has no element to look at.
-NOTEBOOK = """(name) => {
+_NOTEBOOK = """([name, whole]) => {
   const open = globalThis.jupyterapp ? [...jupyterapp.shell.widgets('main')] : [];
   const panel = open.find(one => one.context?.path.endsWith(name) && one.content?.widgets);
   if (!panel) return null;
@@ -20,10 +20,10 @@ NOTEBOOK = """(name) => {
     kernel: kernel?.id, status: kernel?.status,
     cells: panel.content.widgets.map(cell => ({
       kind: cell.model.type,
-      source: cell.model.sharedModel.source,
       count: cell.model.executionCount ?? null,
       waits: cell.model.executionState === 'running' || cell.prompt === '*',
-      outputs: cell.model.outputs?.toJSON() ?? [],
+      source: whole ? cell.model.sharedModel.source : null,
+      outputs: whole ? cell.model.outputs?.toJSON() ?? [] : null,
     })),
   };
 }"""
@@ -38,8 +38,13 @@ class LessonView:
 
     @property
     def state(self) -> dict[str, Any]:
-        """The kernel's id and status, and each cell with its source, count and outputs."""
-        return self.page.evaluate(NOTEBOOK, self.name)
+        """The kernel's id and status, and of each cell its kind, its number and if it waits."""
+        return self.page.evaluate(_NOTEBOOK, [self.name, False])
+
+    @property
+    def cells(self) -> list[dict[str, Any]]:
+        """Each cell, with source and outputs too."""
+        return self.page.evaluate(_NOTEBOOK, [self.name, True])["cells"]
 
     @property
     def panel(self) -> Locator:
@@ -47,16 +52,15 @@ class LessonView:
         return self.page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
 
     def open(self) -> LessonView:
-        """Open it from the list of files, and wait for its kernel."""
-        self.page.locator(
-            f'.jp-DirListing-item[data-file-type="notebook"][title*="{self.name}"]'
-        ).dblclick()
-        return self.wait_open()
+        """Open it from the list of files."""
+        kind = '.jp-DirListing-item[data-file-type="notebook"]'
+        self.page.locator(f'{kind}[title*="{self.name}"]').dblclick()
+        self.wait(lambda: self.state is not None, "it is open")
+        return self
 
-    def wait_open(self) -> LessonView:
+    def wait_ready(self) -> LessonView:
         """Wait until it is open and its kernel answers."""
         self.wait(lambda: (self.state or {}).get("status") == "idle", "the kernel is idle")
-        self.panel.locator(".jp-Cell").first.wait_for()
         return self
 
     def show(self) -> None:
@@ -72,22 +76,21 @@ class LessonView:
     def run_all(self) -> None:
         """Choose Run All Cells, and wait until the kernel has begun."""
         self.menu("Run", "Run All Cells")
-        self.wait(lambda: any(cell["count"] or cell["waits"] for cell in self.code), "it runs")
 
-    @property
-    def code(self) -> list[dict[str, Any]]:
-        """The code cells of `state`."""
-        return [cell for cell in self.state["cells"] if cell["kind"] == "code"]
+        def begun() -> bool:
+            return any(cell["count"] or cell["waits"] for cell in self.state["cells"])
+
+        self.wait(begun, "it runs")
 
     def wait_done(self) -> list[dict[str, Any]]:
-        """Wait until no cell waits or runs; returns `state`'s cells."""
+        """Wait until no cell waits or runs; returns all cells."""
 
         def done() -> bool:
             state = self.state
             return state["status"] == "idle" and not any(cell["waits"] for cell in state["cells"])
 
         self.wait(done, "all cells are done")
-        return self.state["cells"]
+        return self.cells
 
     def located(self, index: int) -> Locator:
         """A cell, which has an element only when it is near to what is in sight."""
@@ -108,8 +111,8 @@ class LessonView:
             else:
                 shown = self.panel.locator(".jp-Cell[data-windowed-list-index]")
                 first = int(shown.first.get_attribute("data-windowed-list-index"))
-                turn = -600 if index < first else 600
-            self.page.mouse.wheel(0, max(-600, min(600, turn)))
+                turn = -2000 if index < first else 2000
+            self.page.mouse.wheel(0, max(-2000, min(2000, turn)))
             self.page.wait_for_timeout(30)
         raise AssertionError(f"cell {index} of {self.name} did not come into sight")
 
@@ -126,7 +129,7 @@ class LessonView:
             return not cell["waits"] and cell["count"] not in (None, before)
 
         self.wait(done, f"cell {index} has run")
-        return self.state["cells"][index]["outputs"]
+        return self.cells[index]["outputs"]
 
     def wait(
         self, condition: Callable[[], bool], what: str, found: Callable[[], object] | None = None

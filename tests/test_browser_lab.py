@@ -45,7 +45,7 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Opened]:
     with running_lab(folder, notebooks, "long") as lab, browser(folder / "profile") as watched:
         page = watched.context.new_page()
         page.goto(lab.address, wait_until="domcontentloaded")
-        view = LessonView(page, lesson.name).wait_open()
+        view = LessonView(page, lesson.name).wait_ready()
         run(view, 1)
         run(view, 2)
         yield Opened(lab, watched, view)
@@ -96,7 +96,10 @@ def test_a_long_load_shows_its_progress_and_can_be_interrupted(opened: Opened) -
     assert lengths == sorted(lengths)
     assert "cars/s" in view.located(LONG_LOAD).locator(".widget-hbox").inner_text()
     interrupt(view)
-    (error,) = [o for o in view.wait_done()[LONG_LOAD]["outputs"] if o["output_type"] == "error"]
+    outputs = view.wait_done()[LONG_LOAD]["outputs"]
+    errors = [output for output in outputs if output["output_type"] == "error"]
+    assert len(errors) == 1, errors
+    (error,) = errors
     assert error["ename"] == "KeyboardInterrupt"
     assert number(run(view, AFTER_LOAD)) == 0, "the transaction is gone"
 

@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 import pytest
 from browsing import Watched, browser, needs_chromium
+from colour_vision import least_difference
 from hands import Hands
 from knobs import SCENES
 from lab_process import Lab, copy_lessons, running_lab
@@ -24,6 +25,7 @@ ROWS = 100
 CHECK = re.compile(r"\bex\.(\w+)\.check\(")
 CHECKED_TEXT = re.compile(r'^answer = """', re.MULTILINE)
 MERMAID = re.compile(r"^```mermaid\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+UNIT = re.compile(r"\((bytes|MB|s|rows|UTC|currency units)\)| per (key|second)|^day of \d{4}$")
 LESSONS = find_lessons()
 each_lesson = pytest.mark.parametrize("lesson", LESSONS, ids=lambda one: f"{one.part}/{one.name}")
 
@@ -47,21 +49,23 @@ def course(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Course]:
     ):
         page = watched.context.new_page()
         page.goto(lab.address, wait_until="domcontentloaded")
-        views = {}
-        for path in reversed(copies):
-            view = LessonView(page, path.name)
-            view.wait_open() if path.stem == last else view.open()
+        views = {path.stem: LessonView(page, path.name) for path in reversed(copies)}
+        views[last].wait_ready()
+        for name in list(views)[1:]:
+            views[name].open()
+        for view in views.values():
+            view.wait_ready().show()
             view.run_all()
-            views[path.stem] = view
         yield Course(lab, watched, views)
 
 
 @each_lesson
 def test_run_all_runs_every_cell_without_an_error(lesson: Lesson, course: Course) -> None:
     cells = course.lessons[lesson.name].wait_done()
-    outputs = [output for cell in cells for output in cell["outputs"]]
-    assert [o["evalue"] for o in outputs if o["output_type"] == "error"] == []
-    assert [o["text"] for o in outputs if o.get("name") == "stderr"] == []
+    for cell in cells:
+        for output in cell["outputs"]:
+            assert output["output_type"] != "error", (output["ename"], output["evalue"], cell)
+            assert output.get("name") != "stderr", (output["text"], cell)
     assert [cell["source"] for cell in cells if cell["kind"] == "code" and not cell["count"]] == []
 
 
@@ -73,9 +77,9 @@ def test_hands_on_the_knobs(lesson: Lesson, course: Course, engine: Engine) -> N
     assert len(shown) == (lesson.name in SCENES), "a lesson with a widget needs a scene in knobs.py"
     for index in shown:
         view.show()
-        hands = Hands(view, index)
-        kernel = view.state["kernel"]
-        SCENES[lesson.name](hands, partial(course.lab.evaluate, kernel), engine)
+        evaluate = partial(course.lab.evaluate, view.state["kernel"])
+        hands = Hands(view, index, settle=partial(evaluate, "None"))
+        SCENES[lesson.name](hands, evaluate, engine)
         assert len(hands.moved) == hands.movable, "each knob was moved"
 
 
@@ -136,6 +140,20 @@ def test_diagrams_are_drawn(course: Course) -> None:
                 assert tables <= set(re.findall(r"\w+", source))
                 drawn += 1
     assert drawn, "lesson 1 has one"
+
+
+@each_lesson
+def test_charts_can_be_read_by_everybody(lesson: Lesson, course: Course) -> None:
+    view = course.lessons[lesson.name]
+    cells = view.wait_done()
+    charts = course.lab.evaluate(view.state["kernel"], "__import__('charts').DRAWN")
+    pictures = [o for cell in cells for o in cell["outputs"] if "image/png" in o.get("data", {})]
+    assert len(charts) >= len(pictures)
+    for chart in charts:
+        for axis in chart["axes"]:
+            assert axis["names"] or UNIT.search(axis["label"]), axis
+        for colours in chart["colours"]:
+            assert least_difference(colours) > (1, ""), colours
 
 
 def test_a_restart_in_the_middle_takes_one_command_to_go_on(course: Course) -> None:
