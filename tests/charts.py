@@ -21,7 +21,7 @@ def describe(figure: Figure) -> dict[str, Any]:
 
     Returns:
         The size in pixels; each axis of each panel with its label and whether its ticks are names;
-        each panel's colours of data, and how else its series are told apart.
+        each panel's colors of data, and how else its series are told apart.
     """
     panels = figure.get_axes()
     return {
@@ -31,7 +31,7 @@ def describe(figure: Figure) -> dict[str, Any]:
             for panel in panels
             for axis in (panel.xaxis, panel.yaxis)
         ],
-        "colours": [sorted(_colours(panel)) for panel in panels],
+        "colors": [sorted(_colors(panel)) for panel in panels],
     }
 
 
@@ -41,13 +41,13 @@ def _ticks_are_names(axis: Axis) -> bool:
     return all(re.search(r"[^\W\d_]", text) for text in texts if text) and any(texts)
 
 
-def _colours(panel: Axes) -> set[str]:
+def _colors(panel: Axes) -> set[str]:
     drawn = [line.get_color() for line in panel.lines]
     drawn += [patch.get_facecolor() for patch in panel.patches if patch.get_fill()]
     drawn += [patch.get_edgecolor() for patch in panel.patches if not patch.get_fill()]
     for collection in panel.collections:
         drawn += list(collection.get_facecolor())
-    return {to_hex(colour) for colour in drawn}
+    return {to_hex(color) for color in drawn}
 
 
 def take_down() -> None:

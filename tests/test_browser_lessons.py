@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 import pytest
 from browsing import Watched, browser, needs_chromium
-from colour_vision import least_difference
+from color_vision import least_difference
 from hands import Hands
 from knobs import SCENES
 from lab_process import Lab, copy_lessons, running_lab
@@ -25,7 +25,9 @@ ROWS = 100
 CHECK = re.compile(r"\bex\.(\w+)\.check\(")
 CHECKED_TEXT = re.compile(r'^answer = """', re.MULTILINE)
 MERMAID = re.compile(r"^```mermaid\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-UNIT = re.compile(r"\((bytes|MB|s|rows|UTC|currency units)\)| per (key|second)|^day of \d{4}$")
+UNIT = re.compile(
+    r"\((bytes|kB|MB|ms|s|rows|UTC|currency units)\)| per (key|second)|^day of \d{4}$"
+)
 LESSONS = find_lessons()
 each_lesson = pytest.mark.parametrize("lesson", LESSONS, ids=lambda one: f"{one.part}/{one.name}")
 
@@ -152,8 +154,8 @@ def test_charts_can_be_read_by_everybody(lesson: Lesson, course: Course) -> None
     for chart in charts:
         for axis in chart["axes"]:
             assert axis["names"] or UNIT.search(axis["label"]), axis
-        for colours in chart["colours"]:
-            assert least_difference(colours) > (1, ""), colours
+        for colors in chart["colors"]:
+            assert least_difference(colors) > (1, ""), colors
 
 
 def test_a_restart_in_the_middle_takes_one_command_to_go_on(course: Course) -> None:

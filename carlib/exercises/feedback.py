@@ -27,7 +27,7 @@ class Kind(StrEnum):
     SOLUTION = "Solution"
 
 
-_COLOURS = {
+_COLORS = {
     Kind.RIGHT: "#009E73",
     Kind.WRONG: "#D55E00",
     Kind.UNTRIED: "#999999",
@@ -79,7 +79,7 @@ class Feedback:
             parts.append(f'<pre style="margin: 0.4em 0">{escape(self.code)}</pre>')
         parts += [f"<div><em>Hint:</em> {as_html(self.hint)}</div>"] if self.hint else []
         return (
-            f'<div style="border-left: 5px solid {_COLOURS[self.kind]}; padding: 0.2em 0.8em">'
+            f'<div style="border-left: 5px solid {_COLORS[self.kind]}; padding: 0.2em 0.8em">'
             + "".join(parts)
             + "</div>"
         )

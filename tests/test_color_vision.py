@@ -1,12 +1,12 @@
-"""The colours of charts and exercises, and what finds those that are too much alike."""
+"""The colors of charts and exercises, and what finds those that are too much alike."""
 
 import numpy as np
 import pytest
 from charts import describe
-from colour_vision import VISION, _lab, difference, least_difference
+from color_vision import VISION, _lab, difference, least_difference
 from matplotlib.figure import Figure
 
-from carlib.exercises.feedback import _COLOURS, Kind
+from carlib.exercises.feedback import _COLORS, Kind
 
 
 def test_cielab_is_that_of_the_standard() -> None:
@@ -33,7 +33,7 @@ def test_red_and_green_that_many_confuse_are_found() -> None:
 
 
 def test_right_and_wrong_are_told_apart() -> None:
-    assert least_difference([_COLOURS[Kind.RIGHT], _COLOURS[Kind.WRONG]])[0] > 2
+    assert least_difference([_COLORS[Kind.RIGHT], _COLORS[Kind.WRONG]])[0] > 2
 
 
 def test_a_chart_without_labels_is_described_so() -> None:
@@ -48,4 +48,4 @@ def test_a_chart_without_labels_is_described_so() -> None:
     assert [(axis["label"], axis["names"]) for axis in found["axes"]] == [
         ("", True), ("", False), ("", False), ("size (MB)", False),
     ]  # fmt: skip
-    assert found["colours"] == [["#0072b2"], ["#d55e00"]]
+    assert found["colors"] == [["#0072b2"], ["#d55e00"]]

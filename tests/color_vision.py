@@ -1,10 +1,10 @@
-"""How far apart two colours are for people who see colours in other ways.
+"""How far apart two colors are for people who see colors in other ways.
 
 Simulated with the matrices of G. M. Machado, M. M. Oliveira and L. A. F. Fernandes, "A
 Physiologically-based Model for Simulation of Color Vision Deficiency" (2009), severity 1.0. They
 hold for linear RGB.
 
-How different is different enough depends on the size of what is coloured. M. Stone, D. A. Szafir
+How different is different enough depends on the size of what is colored. M. Stone, D. A. Szafir
 and V. Setlur, "An Engineering Model for Color Difference as a Function of Size" (2014), measured
 which difference in each direction of CIELAB half of the people notice in marks of a given angle.
 """
@@ -53,23 +53,23 @@ _NOTICED = np.array([5.079 + 0.751 / MARK, 5.339 + 1.541 / MARK, 5.349 + 2.871 /
 
 
 def difference(one: str, other: str, vision: str = "normal") -> float:
-    """Return how far two colours are apart; half of the people notice 1 in a small mark."""
+    """Return how far two colors are apart; half of the people notice 1 in a small mark."""
     return float(np.linalg.norm((_lab(one, vision) - _lab(other, vision)) / _NOTICED))
 
 
-def least_difference(colours: list[str]) -> tuple[float, str]:
-    """The two colours that are hardest to tell apart, and for whom."""
+def least_difference(colors: list[str]) -> tuple[float, str]:
+    """The two colors that are hardest to tell apart, and for whom."""
     found = [
         (difference(one, other, vision), f"{one} and {other} in {vision}")
-        for one, other in combinations(colours, 2)
+        for one, other in combinations(colors, 2)
         for vision in VISION
     ]
     return min(found, default=(float("inf"), ""))
 
 
-def _lab(colour: str, vision: str) -> np.ndarray:
-    """CIELAB, white D65, of a colour as it looks to this vision."""
-    encoded = np.array(to_rgb(colour))
+def _lab(color: str, vision: str) -> np.ndarray:
+    """CIELAB, white D65, of a color as it looks to this vision."""
+    encoded = np.array(to_rgb(color))
     linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
     xyz = _XYZ @ np.clip(VISION[vision] @ linear, 0, 1) / _WHITE
     f = np.where(xyz > 216 / 24389, np.cbrt(xyz), (24389 / 27 * xyz + 16) / 116)
