@@ -30,6 +30,7 @@ def describe(figure: Figure) -> dict[str, Any]:
             {"label": axis.get_label_text(), "names": _ticks_are_names(axis)}
             for panel in panels
             for axis in (panel.xaxis, panel.yaxis)
+            if any(tick.get_visible() for tick in axis.get_ticklabels())  # else its neighbor's
         ],
         "colors": [sorted(_colors(panel)) for panel in panels],
     }
