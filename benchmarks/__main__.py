@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks import blobs, delta_load, initial_load
 from benchmarks.timing import Options
-from carlib.server import temporary_server
+from servers.postgres import temporary_server
 
 SUBJECTS = {"initial_load": initial_load, "delta_load": delta_load, "blobs": blobs}
 FOLDER = Path("build/benchmarks")

@@ -16,8 +16,7 @@ from sqlalchemy import URL, Engine, create_engine
 
 from carlib._database_url import Secret, Target, target
 from carlib._refusals import connection_failed, schema_failed
-from carlib.errors import ConnectionFailed, SchemaNameError, UnsupportedServer
-from carlib.server import embedded_server
+from carlib.errors import ConnectionFailed, SchemaNameError, ServerError, UnsupportedServer
 
 OLDEST_VERSION = 180000
 NAME_BYTES = 63
@@ -60,7 +59,7 @@ def connect(
     options = f"-c search_path={_escaped(_quoted(schema))} -c timezone=UTC"
 
     def reach() -> Target:
-        return target(given if given.reveal() else Secret(embedded_server().url), options)
+        return target(given if given.reveal() else Secret(_embedded_url()), options)
 
     where = reach()
     with _opened(where) as connection:
@@ -77,6 +76,16 @@ def connect(
         return reach().open()  # an embedded server that was killed starts again
 
     return create_engine(where.url, creator=open_connection, pool_pre_ping=True)
+
+
+def _embedded_url() -> URL:
+    # Imported here: with a URL of its own, carlib needs no server that starts by itself.
+    from servers import postgres
+
+    try:
+        return postgres.embedded_server().url
+    except postgres.ServerError as error:
+        raise ServerError(str(error)) from error
 
 
 def _check_name(schema: str, fresh: bool) -> None:

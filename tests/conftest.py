@@ -21,7 +21,7 @@ from sqlalchemy import Engine
 
 from carlib.connection import connect
 from carlib.errors import CarlibError
-from carlib.server import EmbeddedServer, temporary_server
+from servers.postgres import EmbeddedServer, temporary_server
 
 
 def pytest_configure(config: pytest.Config) -> None:

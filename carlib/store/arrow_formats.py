@@ -24,8 +24,8 @@ from carlib.store.pandas_meta import (
     restore_values,
 )
 
-# What comes back exactly for any values, as tests/test_store_formats.py tries to disprove. Columns
-# of other dtypes are decoded and compared before they are stored.
+# What comes back exactly for any values, as tests/carlib/test_store_formats.py tries
+# to disprove. Columns of other dtypes are decoded and compared before they are stored.
 SURE = {
     "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
     "float32", "float64", "boolean", "Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16",

@@ -19,7 +19,18 @@ include_patterns = [
     *("*.md", "docs/*.md", "docs/*.ipynb", "benchmarks/*.md"),
     "notebooks/*/[0-9][0-9]_*.ipynb",
 ]
-exclude_patterns = [".*", "**/.*", "build", "docs/book", "carlib", "tests", "workbook"]
+exclude_patterns = [
+    ".*",
+    "**/.*",
+    "build",
+    "docs/book",
+    "carlib",
+    "exercises",
+    "servers",
+    "course",
+    "tests",
+    "workbook",
+]
 
 nb_execution_mode = "off"
 nb_merge_streams = True

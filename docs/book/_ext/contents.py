@@ -5,8 +5,8 @@ from pathlib import Path
 
 from sphinx.application import Sphinx
 
-from carlib.course.index import part_name
-from carlib.course.lessons import find_lessons
+from course.index import part_name
+from course.lessons import find_lessons
 
 # The order of the documents that are known; others follow by name.
 _FIRST = ["docs/instructors", "docs/course_ci", "CONTRIBUTING", "CHANGELOG"]

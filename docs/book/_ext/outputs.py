@@ -8,8 +8,8 @@ import nbformat
 from number_columns import mark_numbers
 from sphinx.application import Sphinx
 
-from carlib.course.pages import draw_diagrams
-from carlib.course.widgets import freeze_widgets
+from course.pages import draw_diagrams
+from course.widgets import freeze_widgets
 
 
 def prepare_notebook(app: Sphinx, docname: str, source: list[str]) -> None:

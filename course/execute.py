@@ -1,0 +1,74 @@
+"""For authors: execute a lesson and write it back in the one form that is committed.
+
+An executed notebook carries more than its outputs: times, random widget ids, the author's Python.
+Those differ at every run and say nothing; without them a commit shows what really changed.
+"""
+
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+
+from course.database import run_database
+from course.errors import LessonFailed, LessonFormError
+from course.kernels import kernel_options
+from course.solutions import fill_solutions
+from course.widgets import keep_widgets
+
+_KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+_LANGUAGE = {
+    "file_extension": ".py",
+    "mimetype": "text/x-python",
+    "name": "python",
+    "pygments_lexer": "ipython3",
+}
+_KEPT_METADATA = {"tags", "jupyter"}
+
+
+def execute_lesson(path: Path, database_url: str | None = None) -> None:
+    """Run all cells of a notebook from a fresh kernel, with its own parameters, and save it.
+
+    The section with the exercises' solutions is written anew from `exercises`.
+
+    Args:
+        path: The notebook. It is left as it was unless every cell succeeds.
+        database_url: A server to use; by default a temporary embedded one.
+
+    Raises:
+        LessonFailed: A cell raised an error.
+        LessonFormError: A cell wrote to stderr: a warning would stand in every learner's copy.
+    """
+    notebook = nbformat.read(path, as_version=4)
+    notebook.metadata = nbformat.from_dict({"kernelspec": _KERNEL})
+    with run_database(database_url) as (environment, _):
+        # nbval and JupyterLab start a lesson's kernel in the lesson's own folder.
+        resources = {"metadata": {"path": str(path.resolve().parent)}}
+        client = NotebookClient(notebook, resources=resources, **kernel_options(environment))
+        try:
+            client.execute()
+        except CellExecutionError as error:
+            raise LessonFailed(f"{path.name} was not saved: a cell failed.\n{error}") from error
+    _refuse_stderr(notebook, path)
+    fill_solutions(notebook)
+    _strip(notebook)
+    nbformat.write(notebook, path)
+
+
+def _refuse_stderr(notebook: nbformat.NotebookNode, path: Path) -> None:
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            if output.output_type == "stream" and output.name == "stderr":
+                raise LessonFormError(
+                    f"{path.name} was not saved: cell [{cell.execution_count}] wrote to stderr:\n"
+                    f"{output.text.strip()}"
+                )
+
+
+def _strip(notebook: nbformat.NotebookNode) -> None:
+    """Take off what differs from run to run or from author to author."""
+    keep_widgets(notebook)  # their ids are random; how they stood at the end is not
+    notebook.metadata = nbformat.from_dict({"kernelspec": _KERNEL, "language_info": _LANGUAGE})
+    for cell in notebook.cells:
+        kept = {name: cell.metadata[name] for name in _KEPT_METADATA & set(cell.metadata)}
+        cell.metadata = nbformat.from_dict(kept)

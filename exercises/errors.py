@@ -1,0 +1,5 @@
+"""The named error of the exercises."""
+
+
+class UnknownLesson(ValueError):
+    """There are no exercises for a lesson of that name."""

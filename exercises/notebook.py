@@ -1,0 +1,132 @@
+"""What a lesson's notebook touches: `open_lesson`, and the exercises it opens."""
+
+from __future__ import annotations
+
+import pkgutil
+from difflib import get_close_matches
+from html import escape
+from importlib import import_module
+
+from sqlalchemy import Engine
+
+import exercises
+from exercises.checking import check
+from exercises.errors import UnknownLesson
+from exercises.exercise import Exercise
+from exercises.feedback import Feedback, Kind, as_html
+
+
+class OpenExercise:
+    """An exercise in a notebook: bound to the lesson's engine, and counting the hints it gave.
+
+    Shown at the end of a cell, it is its question.
+    """
+
+    def __init__(self, exercise: Exercise, engine: Engine):
+        self._exercise = exercise
+        self._engine = engine
+        self._hints_given = 0
+
+    def check(self, answer: object = None) -> Feedback:
+        """Grade an answer; nothing in the database changes, and no error escapes."""
+        return check(self._exercise, answer, self._engine)
+
+    def hint(self) -> Feedback:
+        """Give the next hint; after the last one, that one again."""
+        hints = self._exercise.hints
+        self._hints_given = min(self._hints_given + 1, len(hints))
+        text = hints[self._hints_given - 1]
+        if self._hints_given == len(hints):
+            text += "\nThis is the last hint; `solution()` shows one way."
+        number = f"{self._hints_given} of {len(hints)}"
+        return Feedback(Kind.HINT, self._exercise.name, text, number=number)
+
+    def solution(self) -> Feedback:
+        """Show one right answer."""
+        return Feedback(Kind.SOLUTION, self._exercise.name, code=self._exercise.shown_solution)
+
+    def question(self) -> Feedback:
+        """Show what to do."""
+        exercise = self._exercise
+        note = f"\nFor the time of the check, {exercise.setup.note}" if exercise.setup else ""
+        return Feedback(Kind.QUESTION, exercise.name, exercise.question + note)
+
+    def __repr__(self) -> str:
+        return repr(self.question())
+
+    def _repr_html_(self) -> str:
+        return self.question()._repr_html_()
+
+
+class OpenLesson:
+    """The exercises of one lesson, each an attribute; shown in a notebook, a list of them."""
+
+    def __init__(self, exercises: tuple[Exercise, ...], engine: Engine):
+        self._exercises = {exercise.name: OpenExercise(exercise, engine) for exercise in exercises}
+        self._questions = {exercise.name: exercise.question for exercise in exercises}
+
+    def __getattr__(self, name: str) -> OpenExercise:
+        exercises = self.__dict__.get("_exercises", {})
+        if name in exercises:
+            return exercises[name]
+        near = get_close_matches(name, exercises, 1)
+        meant = f" Did you mean {near[0]}?" if near else ""
+        raise AttributeError(
+            f"No exercise is called {name}; there are {', '.join(exercises)}.{meant}"
+        )
+
+    def __dir__(self) -> list[str]:
+        return list(self._exercises)
+
+    def __repr__(self) -> str:
+        return "\n".join(f"{name}: {question}" for name, question in self._questions.items())
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f'<tr style="vertical-align: top"><td><code>{escape(name)}</code></td>'
+            f'<td style="text-align: left">{as_html(question)}</td></tr>'
+            for name, question in self._questions.items()
+        )
+        return f"<table><tbody>{rows}</tbody></table>"
+
+
+def _modules() -> dict[str, str]:
+    """Return the module of each lesson with exercises: ``lesson_01`` is in ``part_1``."""
+    packages = (pkg.name for pkg in pkgutil.iter_modules(exercises.__path__) if pkg.ispkg)
+    return {
+        module.name: f"exercises.{package}.{module.name}"
+        for package in packages
+        for module in pkgutil.iter_modules([f"{exercises.__path__[0]}/{package}"])
+    }
+
+
+def lessons() -> list[str]:
+    """Return the names of the lessons that have exercises, in order."""
+    return sorted(_modules())
+
+
+def exercises_of(lesson: str) -> tuple[Exercise, ...]:
+    """Return the exercises that a lesson's module defines, in order."""
+    module = import_module(_modules()[lesson])
+    return tuple(value for value in vars(module).values() if isinstance(value, Exercise))
+
+
+def open_lesson(engine: Engine, lesson: str) -> OpenLesson:
+    """Open the exercises of a lesson on its tables.
+
+    Args:
+        engine: From `connect`, on the lesson's schema.
+        lesson: The name of the module with its exercises, such as ``"lesson_01"``.
+
+    Returns:
+        An object with an attribute for each exercise, which has `check(answer)`, `hint()`,
+        `solution()` and `question()`.
+
+    Raises:
+        UnknownLesson: There is no such lesson.
+    """
+    if lesson not in lessons():
+        raise UnknownLesson(
+            f"Expected a lesson with exercises ({', '.join(lessons())}), found {lesson!r}."
+        )
+    return OpenLesson(exercises_of(lesson), engine)

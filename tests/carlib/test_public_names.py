@@ -1,0 +1,77 @@
+"""Every public name is documented: a docstring that says what it takes, and a place to meet it."""
+
+import inspect
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+import carlib
+from carlib import errors
+from course.lessons import find_lessons
+
+README = (Path(carlib.__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+LESSONS = "\n".join(
+    cell.source for lesson in find_lessons() for cell in nbformat.read(lesson.path, 4).cells
+)
+FUNCTIONS = [name for name in carlib.__all__ if inspect.isfunction(getattr(carlib, name))]
+ERRORS = [
+    name
+    for name, value in vars(errors).items()
+    if inspect.isclass(value)
+    and issubclass(value, Exception)
+    and value.__module__ == "carlib.errors"
+]
+
+
+@pytest.mark.parametrize("name", carlib.__all__)
+def test_a_name_has_a_docstring_and_a_place(name: str) -> None:
+    assert inspect.getdoc(getattr(carlib, name))
+    assert f"`{name}`" in README or re.search(rf"\b{name}\b", LESSONS)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_says_what_it_takes_and_gives(name: str) -> None:
+    function = getattr(carlib, name)
+    text = inspect.getdoc(function)
+    for argument in inspect.signature(function).parameters:
+        assert re.search(rf"^\s+{argument}: ", text, re.MULTILINE), f"{name}: no word on {argument}"
+    assert all(p.annotation is not p.empty for p in inspect.signature(function).parameters.values())
+    returns = inspect.signature(function).return_annotation
+    assert re.search(r"^Returns:", text, re.MULTILINE) or returns is None
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_an_error_says_what_it_means(name: str) -> None:
+    error = getattr(errors, name)
+    assert error.__doc__
+    assert issubclass(error, errors.CarlibError | UserWarning)
+
+
+def test_importing_carlib_does_nothing(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", "import carlib"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        check=True,
+    )
+    assert done.stdout == done.stderr == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_readme_names_what_there_is() -> None:
+    table = README.split("## carlib, the helper package")[1].split("##")[0]
+    rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    named = re.findall(r"`(\w+)`", " ".join(rows))
+    assert sorted(named) == sorted(carlib.__all__)
+
+
+def test_the_tests_that_the_readme_names_are_there() -> None:
+    root = Path(carlib.__file__).parents[1]
+    paths = re.findall(r"`(tests/\w+/\w+\.py)`", README)
+    assert paths
+    assert [path for path in paths if not (root / path).exists()] == []

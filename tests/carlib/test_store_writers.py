@@ -1,0 +1,136 @@
+"""Writers of one name at once, readers beside them, and writers that are killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pandas as pd
+import psycopg2
+import pytest
+from faults import before_each_statement
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from carlib.errors import FrameNotFound
+from carlib.store import rows
+from carlib.store.exact import differences
+from carlib.store.store import DataFrameStore
+
+FRAME = pd.DataFrame({"a": range(1000)})
+FORMATS = ("parquet", "jsonb")
+
+
+def count_rows(engine):
+    with engine.connect() as connection:
+        return [
+            connection.scalar(text(f"SELECT count(*) FROM {table}"))
+            for table in ("dataframe_store", "dataframe_store_chunk", "dataframe_store_name")
+        ]
+
+
+def test_writers_of_one_name_never_get_the_same_version(make_engine):
+    engine = make_engine()
+    with ThreadPoolExecutor(6) as pool:  # the tables too are made by all at once
+        stores = list(pool.map(lambda _: DataFrameStore(engine), range(6)))
+        frames = [FRAME + number for number in range(24)]
+        jobs = [pool.submit(stores[n % 6].put, "x", frames[n], FORMATS[n % 2]) for n in range(24)]
+        versions = [job.result(timeout=30).version for job in jobs]
+    assert sorted(versions) == list(range(1, 25))
+    for version, frame in zip(versions, frames, strict=True):
+        assert differences(frame, stores[0].get("x", version)) == []
+
+
+def test_a_second_writer_waits_and_goes_on_when_the_first_rolls_back(engine):
+    store = DataFrameStore(engine)
+    store.put("x", FRAME)
+    with engine.connect() as first, ThreadPoolExecutor(1) as pool:
+        first.execute(rows.NEXT_VERSION, {"name": "x"})  # version 2, not committed
+        waiting = pool.submit(store.put, "x", FRAME)
+        other = threading.Thread(target=lambda: store.put("y", FRAME))
+        other.start()
+        other.join(10)
+        assert not other.is_alive()
+        assert not waiting.done()
+        first.rollback()
+        assert waiting.result(timeout=10).version == 2
+
+
+@pytest.mark.parametrize("format", ["parquet", "jsonb", "chunks"])
+def test_a_writer_whose_connection_dies_leaves_no_half_version(
+    engine, make_engine, monkeypatch, format
+):
+    store, observer = DataFrameStore(engine), make_engine()
+    if format == "chunks":
+        monkeypatch.setattr(rows, "CHUNK_BYTES", 1000)
+    statements = []
+    with before_each_statement(engine, lambda sql, pid: statements.append(sql)):
+        store.put("x", FRAME, format=format.replace("chunks", "parquet"), compression="zstd")
+    store.delete("x")
+    assert len(statements) >= 4
+    assert statements[-1] == "COMMIT"
+    for step in range(len(statements)):
+        left = step
+
+        def kill(sql, pid):
+            nonlocal left
+            left -= 1
+            if left == -1:
+                with observer.begin() as connection:
+                    connection.execute(text("SELECT pg_terminate_backend(:p, 5000)"), {"p": pid})
+
+        with (
+            before_each_statement(engine, kill),
+            pytest.raises((DBAPIError, psycopg2.Error)),
+        ):
+            store.put("x", FRAME, format=format.replace("chunks", "parquet"))
+        assert count_rows(engine) == [0, 0, 1], step
+        with pytest.raises(FrameNotFound):
+            store.get("x")
+    assert store.put("x", FRAME).version == 2
+    assert differences(FRAME, store.get("x")) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+@pytest.mark.parametrize("step", [2, 4])
+def test_a_writer_whose_process_is_killed_leaves_no_half_version(database_url, make_engine, step):
+    schema = f"test_store_killed_{os.getpid()}_{step}"
+    engine = make_engine(schema)
+    store = DataFrameStore(engine)
+    program = Path(__file__).parents[1] / "helpers" / "store_process.py"
+    done = subprocess.run(
+        [sys.executable, str(program), database_url, schema, str(step), "1000"],
+        cwd=program.parent,
+        env=os.environ | {"PYTHONPATH": str(program.parents[1])},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    stored = store.put("x", FRAME)  # waits until the server has given the dead one up
+    assert stored.version == 1
+    assert count_rows(engine)[0] == 1
+
+
+def test_a_reader_gets_a_version_whole_though_it_is_deleted_meanwhile(engine, make_engine):
+    store = DataFrameStore(engine)
+    store.put("x", FRAME)
+
+    def delete(sql, pid):
+        if "substring" in sql:
+            with other.begin() as connection:
+                connection.execute(text("DELETE FROM dataframe_store"))
+
+    with engine.connect() as connection:
+        schema = connection.scalar(text("SELECT current_schema()"))
+    other = make_engine(schema)
+    with before_each_statement(engine, delete):
+        assert differences(FRAME, store.get("x")) == []
+    with pytest.raises(FrameNotFound):
+        store.get("x")

@@ -1,0 +1,288 @@
+"""Where answers run: whatever they do, the learner's data stays as it was."""
+
+import re
+import time
+from contextlib import suppress
+
+import psycopg2
+import pytest
+from sqlalchemy import create_engine, text
+
+from carlib.cars import sample_cars
+from carlib.loading.initial import initial_load
+from carlib.tables import create_tables
+from exercises.failure import Failure
+from exercises.sandbox import MAX_ROWS, Sandbox
+
+
+@pytest.fixture
+def cars(engine):
+    create_tables(engine)
+    initial_load(engine, sample_cars())
+    return engine
+
+
+def content(engine):
+    """Everything in the schema: its relations, and the rows of the three tables."""
+    with engine.connect() as connection:
+        relations = connection.execute(
+            text(
+                "SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace"
+                " ORDER BY relname"
+            )
+        ).all()
+        rows = [
+            connection.execute(text(f"SELECT * FROM {table} ORDER BY 1")).all()
+            for table in ("car_brand", "car_model", "car_info")
+        ]
+    return relations, rows
+
+
+SQL = [
+    "DELETE FROM car_brand",
+    "DROP TABLE car_info CASCADE",
+    "TRUNCATE car_brand CASCADE",
+    "CREATE TABLE dealer (name text); INSERT INTO dealer VALUES ('a')",
+    "DELETE FROM car_info; COMMIT",
+    "COMMIT; DELETE FROM car_info",
+    "ROLLBACK; DELETE FROM car_info; COMMIT",
+    "/* ; */ -- ;\n DELETE FROM car_info; END",
+    "DELETE FROM car_info; COMMIT AND CHAIN",
+    "DELETE FROM car_info; RELEASE SAVEPOINT trial; COMMIT",
+    "DELETE FROM car_info; PREPARE TRANSACTION 'x'",
+    "DO $$ BEGIN DELETE FROM car_info; COMMIT; END $$",
+    "DO $$ BEGIN EXECUTE 'DELETE FROM car_info; COMMIT'; END $$",
+    "CREATE PROCEDURE p() LANGUAGE plpgsql AS 'BEGIN COMMIT; END'; DELETE FROM car_info; CALL p()",
+    "SET default_transaction_read_only = off; DELETE FROM car_info; COMMIT",
+    "DELETE FROM car_info; SELECT pg_terminate_backend(pg_backend_pid())",
+]
+
+
+@pytest.mark.parametrize("sql", SQL)
+def test_no_sql_leaves_a_trace(cars, sql):
+    before = content(cars)
+    with Sandbox(cars) as sandbox, suppress(Failure), sandbox.trial():
+        sandbox.execute(sql)
+    assert content(cars) == before
+
+
+@pytest.mark.parametrize("sql", [sql for sql in SQL if re.search("COMMIT|END|PREPARE", sql)])
+def test_the_server_itself_refuses_to_end_the_transaction(cars, sql):
+    with Sandbox(cars) as sandbox, pytest.raises(Failure) as caught, sandbox.trial():
+        sandbox.execute(sql)
+    assert re.search("transaction commands|invalid transaction termination", caught.value.code)
+
+
+@pytest.mark.parametrize("sql", [*SQL, "INSERT INTO car_brand (name) VALUES ('a') RETURNING name"])
+def test_a_query_may_only_read_and_is_one_statement(cars, sql):
+    before = content(cars)
+    with Sandbox(cars) as sandbox, pytest.raises(Failure), sandbox.trial():
+        sandbox.rows(sql)
+    assert content(cars) == before
+
+
+def commit(connection):
+    connection.execute(text("DELETE FROM car_info"))
+    connection.commit()
+
+
+def commit_in_sql(connection):
+    connection.execute(text("DELETE FROM car_info"))
+    connection.execute(text("COMMIT"))
+
+
+def commit_below_sqlalchemy(connection):
+    connection.execute(text("DELETE FROM car_info"))
+    connection.connection.driver_connection.commit()
+
+
+def commit_in_a_block(connection):
+    with connection.begin():
+        connection.execute(text("DELETE FROM car_info"))
+
+
+def autocommit(connection):
+    connection.connection.driver_connection.autocommit = True
+
+
+def delete_after_a_rollback(connection):
+    connection.rollback()
+    connection.execute(text("DELETE FROM car_info"))
+    connection.commit()
+
+
+def delete_after_a_rollback_below_sqlalchemy(connection):
+    driver = connection.connection.driver_connection
+    driver.rollback()
+    driver.cursor().execute("DELETE FROM car_info")
+    driver.commit()
+
+
+FUNCTIONS = [
+    commit,
+    commit_in_sql,
+    commit_below_sqlalchemy,
+    commit_in_a_block,
+    autocommit,
+    delete_after_a_rollback,
+    delete_after_a_rollback_below_sqlalchemy,
+]
+
+
+@pytest.mark.parametrize("misbehave", FUNCTIONS)
+def test_no_function_leaves_a_trace_and_the_next_trial_starts_clean(cars, misbehave):
+    before = content(cars)
+    with Sandbox(cars) as sandbox:
+        with pytest.raises(Exception, match=r"."), sandbox.trial():
+            misbehave(sandbox.connection())
+        with sandbox.trial():
+            connection = sandbox.connection()
+            assert connection.scalar(text("SELECT count(*) FROM car_info")) == 2
+            connection.execute(text("DELETE FROM car_info"))
+        with sandbox.trial():
+            sandbox.execute("DELETE FROM car_info")
+    assert content(cars) == before
+
+
+def test_a_function_may_use_savepoints(cars):
+    with Sandbox(cars) as sandbox, sandbox.trial():
+        connection = sandbox.connection()
+        with connection.begin_nested():
+            connection.execute(text("DELETE FROM car_info"))
+        assert connection.scalar(text("SELECT count(*) FROM car_info")) == 0
+
+
+def test_an_engine_in_autocommit_mode_is_rolled_back_too(cars):
+    before = content(cars)
+    autocommitting = cars.execution_options(isolation_level="AUTOCOMMIT")
+    with Sandbox(autocommitting) as sandbox, sandbox.trial():
+        sandbox.execute("DELETE FROM car_info")
+    assert content(cars) == before
+
+
+def test_each_trial_starts_from_the_same_rows(cars):
+    count = "SELECT count(*) FROM car_brand"
+    with Sandbox(cars) as sandbox:
+        with sandbox.trial("INSERT INTO car_brand (name) VALUES ('Saab')"):
+            assert sandbox.rows(count).rows == [(("number", 3),)]
+            assert sandbox.rows("SELECT 1 AS again").columns == ("again",)
+        with cars.begin() as connection:  # somebody else, meanwhile
+            connection.execute(text("INSERT INTO car_brand (name) VALUES ('Fiat')"))
+        with sandbox.trial():
+            assert sandbox.rows(count).rows == [(("number", 2),)]
+
+
+def test_what_a_rollback_keeps_ends_with_the_connection(cars):
+    with Sandbox(cars) as sandbox, sandbox.trial():
+        sandbox.rows("SELECT pg_advisory_lock(424242)")
+    held = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 424242")
+    deadline = time.monotonic() + 10
+    with cars.connect() as connection:
+        while connection.scalar(held):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert connection.scalar(text("SHOW default_transaction_read_only")) == "off"
+    assert cars.pool.checkedout() == 0
+
+
+def test_a_slow_statement_is_stopped(cars):
+    with Sandbox(cars, seconds=0.1) as sandbox:
+        with pytest.raises(Failure) as caught, sandbox.trial():
+            sandbox.rows("SELECT pg_sleep(60)")
+        assert "canceling statement due to statement timeout" in caught.value.code
+        with sandbox.trial():
+            assert sandbox.rows("SELECT 1").rows
+
+
+def test_a_lock_held_in_the_notebook_is_reported(cars):
+    with cars.begin() as connection, Sandbox(cars, lock_seconds=0.1) as sandbox:
+        connection.execute(text("LOCK TABLE car_info"))
+        with pytest.raises(Failure) as caught, sandbox.trial():
+            sandbox.execute("DELETE FROM car_info")
+    assert "canceling statement due to lock timeout" in caught.value.code
+
+
+def test_of_many_rows_only_so_many_are_fetched(cars):
+    with Sandbox(cars) as sandbox, sandbox.trial():
+        full = sandbox.rows(f"SELECT * FROM generate_series(1, {MAX_ROWS})")
+        cut = sandbox.rows("SELECT * FROM generate_series(1, 10000000) AS n")
+    assert (len(full.rows), full.cut) == (MAX_ROWS, False)
+    assert (len(cut.rows), cut.cut) == (MAX_ROWS, True)
+
+
+def test_percent_signs_colons_and_quotes_reach_the_server_as_they_are(cars):
+    with Sandbox(cars) as sandbox, sandbox.trial():
+        table = sandbox.rows("""SELECT 'a%s' AS "100%", '10:00'::time, $$it's$$, E'\\\\' """)
+    assert table.columns[0] == "100%"
+    assert [value for _, value in table.rows[0]] == ["a%s", "10:00:00", "it's", "\\"]
+
+
+@pytest.mark.parametrize(
+    ("sql", "words"),
+    [
+        (
+            "SELECT name\nFROM nowhere",
+            ['relation "nowhere" does not exist', "LINE 2: FROM nowhere"],
+        ),
+        ("SELECT nme FROM car_brand", ['column "nme" does not exist', "HINT:  Perhaps you meant"]),
+        ("SELECT 1 / 0", ["division by zero"]),
+        ("SELEC 1", ['syntax error at or near "SELEC"', "LINE 1: SELEC 1\n        ^"]),
+        ("SELECT 'a\0b'", []),
+    ],
+)
+def test_a_failure_has_the_servers_own_words_and_the_place(cars, sql, words):
+    with Sandbox(cars) as sandbox, pytest.raises(Failure) as caught, sandbox.trial():
+        sandbox.rows(sql)
+    for word in words:
+        assert word in caught.value.code
+    assert "PL/pgSQL" not in caught.value.code
+    assert "NUL" in caught.value.text if "\0" in sql else "PostgreSQL" in caught.value.text
+
+
+def test_the_place_in_a_long_line_is_shown_with_its_surroundings(cars):
+    with Sandbox(cars) as sandbox, pytest.raises(Failure) as caught, sandbox.trial():
+        sandbox.rows("SELECT " + "1 + " * 100 + "nowhere" + " + 1" * 100)
+    _, line, caret, *_ = caught.value.code.splitlines()
+    assert line[caret.index("^") :].startswith("nowhere")
+    assert len(line) < 120
+
+
+def test_deferred_constraints_are_checked(cars):
+    with Sandbox(cars) as sandbox, pytest.raises(Failure) as caught, sandbox.trial():
+        sandbox.execute(
+            "CREATE TABLE a (id int PRIMARY KEY, b int REFERENCES a DEFERRABLE INITIALLY DEFERRED);"
+            "INSERT INTO a VALUES (1, 2)"
+        )
+    assert "violates foreign key constraint" in caught.value.code
+
+
+def test_a_probe_can_try_what_a_table_accepts(cars):
+    with Sandbox(cars) as sandbox, sandbox.trial():
+        table = sandbox.probe(
+            """SELECT pg_temp.outcome('INSERT INTO car_brand (name) VALUES (''Saab'')'),
+                      pg_temp.outcome('INSERT INTO car_brand (name) VALUES (''Saab'')'),
+                      pg_temp.outcome('DELETE FROM car_info')"""
+        )
+    assert table.keyed
+    assert [value for _, value in table.rows[0]] == [
+        "accepted, 1 row",
+        'refused: duplicate key value violates unique constraint "uq_car_brand_name"',
+        "accepted, 2 rows",
+    ]
+
+
+def test_a_connection_that_an_answer_closes_is_known_to_be_gone(cars):
+    with Sandbox(cars) as sandbox:
+        with sandbox.trial():
+            sandbox.connection().close()
+        assert not sandbox.usable
+        with pytest.raises(Failure, match="connection"), sandbox.trial():
+            pass
+
+
+def test_a_server_out_of_reach_is_the_drivers_error():
+    engine = create_engine("postgresql+psycopg2://nobody:secret@127.0.0.1:1/none")
+    with pytest.raises(Exception, match="refused") as caught, Sandbox(engine):
+        pass
+    assert isinstance(caught.value.orig, psycopg2.Error)
+    assert "secret" not in str(caught.value)

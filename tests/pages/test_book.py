@@ -1,0 +1,230 @@
+"""The book: every lesson in it, every link good, nothing fetched from elsewhere."""
+
+import re
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from book_site import (
+    EXTRA,
+    ROOT,
+    Site,
+    build,
+    copy_book_settings,
+)
+from bs4 import BeautifulSoup
+from tiny_lessons import write_lesson
+
+from course.lessons import find_lessons
+from course.widgets import KEPT
+
+LESSONS = find_lessons()
+DOCUMENTS = ["*.md", "docs/*.md", "docs/*.ipynb", "benchmarks/*.md"]
+PAGES = {
+    lesson.path: lesson.path.relative_to(ROOT).with_suffix(".html").as_posix() for lesson in LESSONS
+}
+
+
+def test_the_build_says_where_the_pages_are(site: Site) -> None:
+    assert "build succeeded." in site.said
+    assert "The HTML pages are in build/book." in site.said
+
+
+@pytest.mark.parametrize("start", ["index.html", "README.html", EXTRA])
+def test_the_navigation_has_every_lesson_in_order_and_the_documents(site: Site, start: str) -> None:
+    menu = site.page(start).select_one("nav.bd-links")
+    captions = [caption.get_text(strip=True) for caption in menu.select(".caption")]
+    parts = sorted({lesson.part for lesson in LESSONS})
+    assert len(captions) == len(parts) + 2
+    assert captions[0] == "Part 1, core"
+    assert captions[-2:] == ["Part 9, extra", "About the course"]
+    found = [site.target(start, link["href"]) for link in menu.select("li > a")]
+    lessons = [*PAGES.values(), EXTRA]
+    assert found[: len(lessons)] == lessons
+    shown = [path for glob in DOCUMENTS for path in ROOT.glob(glob)]
+    documents = {path.relative_to(ROOT).with_suffix(".html").as_posix() for path in shown}
+    assert set(found[len(lessons) :]) == documents - {"README.html"}
+    titles = [link.get_text(strip=True) for link in menu.select("li > a")]
+    assert titles[: len(LESSONS)] == [lesson.title for lesson in LESSONS]
+
+
+def test_each_page_leads_to_the_next_lesson(site: Site) -> None:
+    page = "README.html"
+    for expected in [*PAGES.values(), EXTRA]:
+        page = site.target(page, site.page(page).select_one("a.right-next")["href"])
+        assert page == expected
+
+
+def test_every_link_leads_somewhere(site: Site) -> None:
+    broken, seen = [], 0
+    for page in site.pages:
+        for _, link in site.links(page):
+            seen += 1
+            if not re.match(r"https://|data:image/", link) and site.leads_nowhere(page, link):
+                broken.append((page, link))
+    assert broken == []
+    assert seen > 100 * len(LESSONS)
+
+
+def test_a_bad_link_would_be_noticed(site: Site) -> None:
+    assert site.leads_nowhere(EXTRA, "02_missing.html")
+    assert site.leads_nowhere(EXTRA, "#no-such-place")
+    assert site.leads_nowhere(EXTRA, "../../README.html#no-such-place")
+    assert site.leads_nowhere(EXTRA, "../../../../Makefile")
+    assert not site.leads_nowhere(EXTRA, "../../README.html#the-lessons")
+
+
+def test_nothing_comes_from_another_host(site: Site) -> None:
+    """Only what a reader clicks may lead away, and then by https."""
+    for page in site.pages:
+        away = {(tag, link) for tag, link in site.links(page) if re.match(r"(\w+:)?//", link)}
+        assert {tag for tag, _ in away} <= {"a"}, page
+        assert all(link.startswith("https://") for _, link in away), page
+    for sheet in site.folder.rglob("*.css"):
+        text = sheet.read_text(encoding="utf-8")
+        for url in re.findall(r"(?:url\(|@import)\s*['\"]?([^)'\"]+)", text):
+            address = url.partition("#")[0].partition("?")[0]
+            good = url.startswith("data:") or not address or (sheet.parent / address).is_file()
+            assert good, (sheet, url)
+
+
+def test_nothing_tells_where_it_was_built(site: Site) -> None:
+    secrets = [str(site.checkout), str(ROOT), str(Path.home().resolve()) + "/", sys.prefix]
+    for path in site.folder.rglob("*"):
+        if path.is_file():
+            content = path.read_bytes()
+            assert not [secret for secret in secrets if secret.encode() in content], path
+
+
+def test_the_search_knows_words_of_every_page(site: Site) -> None:
+    index = site.search_index
+    names = [f"{name}.html" for name in index["docnames"]]
+    assert set(names) >= {*PAGES.values(), EXTRA, "README.html"}
+
+    def pages_with(stem: str) -> set[str]:
+        numbers: set[int] = set()
+        for kind in ("terms", "titleterms"):
+            found = index[kind].get(stem, [])
+            numbers.update(found if isinstance(found, list) else [found])
+        return {names[number] for number in numbers}
+
+    assert pages_with("quetzalcoatl") == {EXTRA}
+    assert PAGES[LESSONS[0].path] in pages_with("spreadsheet")
+    assert set(PAGES.values()) <= pages_with("exercis")
+
+
+def test_code_has_copy_buttons_and_outputs_have_none(site: Site) -> None:
+    page = site.page(PAGES[LESSONS[0].path])
+    scripts = [tag["src"] for tag in page.find_all("script", src=True)]
+    assert any("clipboard.min.js" in source for source in scripts)
+    (script,) = [source for source in scripts if "copybutton.js" in source]
+    text = (site.folder / PAGES[LESSONS[0].path]).parent / script.partition("?")[0]
+    selector = re.search(r"COPYBUTTON_SELECTOR = '(.*?)';", text.read_text("utf-8"))[1]
+    chosen = page.select(selector)
+    assert not [code for code in chosen if code.find_parent(class_="cell_output")]
+    typed = page.select("div.cell_input pre")
+    assert len(typed) > 20
+    assert all(code in chosen for code in typed)
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
+def test_a_lesson_is_shown_whole(site: Site, lesson: object) -> None:
+    page = site.page(PAGES[lesson.path])
+    cells = lesson.notebook.cells
+    code = [cell for cell in cells if cell.cell_type == "code"]
+    assert len(page.select("div.cell_input")) == len(code)
+    outputs = [output for cell in code for output in cell.outputs]
+    tables = [out for out in outputs if "dataframe" in out.get("data", {}).get("text/html", "")]
+    assert len(page.select("table.dataframe")) >= len(tables)
+    texts = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    assert len(page.select(".admonition.trap")) == len(re.findall(r"^> \*\*Trap", texts, re.M))
+    folded = page.select("details:not(.toc-drawer, nav *)")
+    assert len(folded) == texts.count("<details>")
+    for answer in folded:
+        question = answer.find("summary").get_text()
+        assert len(answer.get_text().strip()) > len(question.strip())
+    widgets = [out for out in outputs if KEPT in out.get("metadata", {})]
+    shown = page.select(".widget-state")
+    assert len(shown) == sum("import ipywidgets" in cell.source for cell in code)
+    assert len([state for state in shown if state.find("b")]) == len(widgets)
+    pictures = [out for out in outputs if "image/png" in out.get("data", {})]
+    assert len(page.select(".cell_output > img")) == len(pictures)
+    assert all(" " in picture.get("alt", "") for picture in page.select("article img"))
+    said = page.select(".cell_output pre")
+    assert not [pre for pre in said if re.match(r"[VH]Box\(", pre.get_text())]
+    drawn = len(page.select("article svg[aria-label]"))
+    mermaid = [
+        out for out in outputs if "```mermaid" in out.get("data", {}).get("text/markdown", "")
+    ]
+    assert drawn == len(mermaid) + texts.count("```mermaid")
+    assert not page.select(".highlight-mermaid")
+
+
+def test_formulas_traps_links_and_widgets_without_a_state(site: Site) -> None:
+    page = site.page(EXTRA)
+    assert [str(tag.get("display", "inline")) for tag in page.find_all("math")] == [
+        "inline",
+        "block",
+    ]
+    assert page.select("msup")
+    assert page.select("mfrac")
+    (trap,) = page.select(".admonition.trap")
+    assert trap.select_one(".admonition-title").get_text() == "Trap: a quotation."
+    assert trap.find_all("p")[-1].get_text(strip=True) == "It warns."
+    (quote,) = page.select("blockquote")
+    assert quote.get_text(strip=True) == "No trap, just a quotation."
+    links = {tag.get_text(): tag["href"] for tag in page.select("article a.reference")}
+    assert links["README"] == "../../README.html"
+    assert links["a heading"] == "../../README.html#the-lessons"
+    assert links["compose"].endswith("/docker-compose.yml")
+    assert "a folder" not in links
+    assert "a folder" in page.get_text()
+    unknown, known = page.select(".widget-state")
+    assert "The next cell turns them." in unknown.get_text()
+    assert known.find("b").get_text() == "7"
+    assert len(page.select("article svg")) == 1
+
+
+def test_no_page_shows_a_placeholder(site: Site) -> None:
+    for name in site.pages:
+        assert not [tag for tag in site.page(name).find_all("footer") if "not set" in tag.text]
+
+
+def test_the_notebook_is_there_to_be_taken(site: Site) -> None:
+    for lesson in LESSONS:
+        page = PAGES[lesson.path]
+        (link,) = {link for _, link in site.links(page) if link.endswith(".ipynb")}
+        taken = ((site.folder / page).parent / link).resolve()
+        assert nbformat.read(taken, as_version=4) == lesson.notebook
+
+
+def test_what_is_broken_stops_the_build(tmp_path: Path) -> None:
+    """Each of it is named; the one good link is not."""
+    broken = ["missing.md", "README.md#nowhere", "docs/missing.png"]
+    copy_book_settings(tmp_path)
+    write_lesson(tmp_path / "notebooks", "01_only", ["1"])
+    links = "\n".join(f"- [link]({link})" for link in [*broken, "README.md#a-title"])
+    text = f"# A title\n\n{links}\n\n![picture](gone.png) $\\noformula$\n"
+    (tmp_path / "README.md").write_text(text, encoding="utf-8")
+    done = build(tmp_path)
+    assert done.returncode == 1
+    warnings = [line for line in done.stdout.splitlines() if "WARNING" in line]
+    assert len(warnings) == 5, done.stdout
+    for named in ["missing.md", "nowhere", "docs/missing.png", "gone.png", "noformula"]:
+        assert any(named in warning for warning in warnings), named
+
+
+def test_columns_of_numbers_are_told_from_words() -> None:
+    sys.path.insert(0, str(ROOT / "docs" / "book" / "_ext"))
+    try:
+        from number_columns import mark_numbers
+    finally:
+        sys.path.pop(0)
+    html = (
+        "<table><thead><tr><th></th><th>a</th><th>b</th><th>c</th></tr></thead><tbody>"
+        "<tr><th rowspan=2>1</th><td>1,000.5</td><td>2</td><td></td></tr>"
+        "<tr><td>NaN</td><td>x</td><td></td></tr></tbody></table>"
+    )
+    page = BeautifulSoup(mark_numbers(html), "html.parser")
+    assert [tag.get_text() for tag in page.select(".number")] == ["a", "1,000.5", "NaN"]

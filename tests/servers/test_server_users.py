@@ -1,0 +1,107 @@
+"""As whom the embedded server runs: for root as a user of its own, else as ourselves."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import psutil
+import pytest
+from server_probes import mode, root_only, scalar
+
+import carlib
+from servers.postgres import EmbeddedServer, ServerError, os_user
+
+
+@root_only
+def test_root_runs_it_as_a_user_that_may_pass_and_no_more(folder_for_servers: Path) -> None:
+    above = folder_for_servers / "above"
+    above.mkdir(mode=0o700)
+    before = os.umask(0o077)
+    try:
+        with EmbeddedServer(above / "data", temporary=True) as server:
+            assert psutil.Process(server.pid).username() == os_user.USER_NAME
+            assert scalar(server, "SELECT 7") == 7
+    finally:
+        os.umask(before)
+    assert (mode(folder_for_servers), mode(above)) == (0o701, 0o701)
+    assert (above / "data" / "data").owner() == os_user.USER_NAME
+    assert (above / "data" / "password").owner() == "root"
+
+
+@root_only
+def test_root_without_a_user_to_run_it_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(os_user, "USER_NAME", "not a name: for a user")
+    with pytest.raises(ServerError, match=r"does not run as root.*useradd: .*ordinary user"):
+        EmbeddedServer(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ServerError, match=r"useradd does not run here.*CARLIB_DATABASE_URL"):
+        EmbeddedServer(tmp_path)
+
+
+def run_as(uid: int, program: str, home: Path) -> subprocess.CompletedProcess[str]:
+    """Run a Python program as another user, who finds carlib and all that it needs."""
+    paths = f"{Path(carlib.__file__).parents[1]}:{sysconfig.get_path('purelib')}"
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": paths,
+        "CARLIB_DATA_DIR": f"{home}/a b",
+    }
+    options = {"user": uid, "group": uid, "extra_groups": [], "cwd": "/", "env": environment}
+    # A Python in root's home can't be run by others; the system's of the same version stands in.
+    other = shutil.which(f"python3.{sys.version_info.minor}", path="/usr/bin:/usr/local/bin")
+    for python in filter(None, (sys.executable, other)):
+        with contextlib.suppress(PermissionError):
+            probe = [python, "-c", "import psycopg2, sqlalchemy, psutil"]
+            if subprocess.run(probe, capture_output=True, **options).returncode == 0:
+                command = [python, "-c", program]
+                return subprocess.run(command, capture_output=True, text=True, **options)
+    pytest.skip("no Python here that another user may run with these packages")
+
+
+@root_only
+def test_an_ordinary_user_runs_it_as_itself(folder_for_servers: Path) -> None:
+    import pwd  # not on Windows
+
+    uid = pwd.getpwnam("nobody").pw_uid
+    folder_for_servers.chmod(0o755)
+    home = folder_for_servers / "home"
+    home.mkdir(mode=0o700)
+    os.chown(home, uid, uid)
+    program = """
+import os
+from carlib.connection import connect
+from servers.postgres import embedded_server
+engine = connect(schema="mine")
+with engine.connect() as connection:
+    print(connection.exec_driver_sql("SELECT current_schema()").scalar_one())
+engine.dispose()
+server = embedded_server()
+print(os.stat(server.data_dir / "data").st_uid, os.stat(f"/proc/{server.pid}").st_uid)
+"""
+    done = run_as(uid, program, home)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("PostgreSQL 18.")
+    assert lines[1:] == ["mine", f"{uid} {uid}"]
+    assert not (home / "a b" / "data" / "postmaster.pid").exists()
+    assert mode(home) == 0o700
+
+
+@root_only
+def test_a_user_without_a_name_is_told(folder_for_servers: Path) -> None:
+    uid = 61234  # in no passwd file, as in containers run with --user
+    folder_for_servers.chmod(0o755)
+    home = folder_for_servers / "home"
+    home.mkdir()
+    os.chown(home, uid, uid)
+    done = run_as(uid, "from servers import postgres; postgres.embedded_server()", home)
+    assert "ServerError: PostgreSQL's initdb could not make a cluster." in done.stderr
+    assert "add this user id to /etc/passwd" in done.stderr
