@@ -22,15 +22,15 @@ OLDEST_VERSION = 180000
 NAME_BYTES = 63
 LOCK_SECONDS = 20  # how long others may keep a schema that is to be dropped or made
 
-_announced: set[str] = set()
-
 
 def connect(
-    database_url: str | URL | None = None, schema: str = "workbook", fresh: bool = False
+    database_url: str | URL | None = None,
+    schema: str = "workbook",
+    fresh: bool = False,
+    *,
+    announce: bool = False,
 ) -> Engine:
     """Connect to PostgreSQL and work in one schema, which is made if it is missing.
-
-    Prints one line, once in a process for each server and schema: where the work is done.
 
     Args:
         database_url: `postgresql://user:password@host:5432/database`, as text or SQLAlchemy's URL;
@@ -39,6 +39,8 @@ def connect(
         schema: the schema, as it is (`Cars` and `cars` are two); at most 63 bytes of UTF-8.
         fresh: drop the schema, with everything that is in it, and make it anew. Nothing outside
             of it is touched, except what depends on it.
+        announce: print one line that says where the work is done: the server's version, its place
+            and the schema.
 
     Returns:
         An engine whose connections see this schema alone, with the session's time zone UTC. An
@@ -65,7 +67,8 @@ def connect(
     with _opened(where) as connection:
         version = _check_server(connection, where)
         _make_schema(connection, where, schema, fresh)
-        _announce(connection, where, version, schema)
+        if announce:
+            print(_place(connection, where, version, schema))
 
     def open_connection() -> Connection:
         try:
@@ -170,12 +173,9 @@ def _make_schema(connection: Connection, where: Target, schema: str, fresh: bool
         )
 
 
-def _announce(connection: Connection, where: Target, version: str, schema: str) -> None:
+def _place(connection: Connection, where: Target, version: str, schema: str) -> str:
     with connection, connection.cursor() as cursor:
         cursor.execute("SELECT current_setting('cluster_name')")
         embedded = cursor.fetchall()[0][0] == "carlib-embedded"
     place = ", embedded" if embedded else f" at {where.where} as {where.user}"
-    line = f'PostgreSQL {version}{place}, schema "{schema}"'
-    if line not in _announced:
-        _announced.add(line)
-        print(line)
+    return f'PostgreSQL {version}{place}, schema "{schema}"'

@@ -1,7 +1,6 @@
 """Where the tables of a run go: to the server that was named, or to one of the run's own."""
 
 import contextlib
-import io
 import secrets
 from collections.abc import Iterator
 
@@ -48,8 +47,7 @@ def server_version(database_url: str | URL | None = None) -> str:
         CarlibError: As `connect` does.
     """
     schema = f"carlib_check_{secrets.token_hex(4)}"
-    with contextlib.redirect_stdout(io.StringIO()):
-        engine = connect(database_url, schema=schema)
+    engine = connect(database_url, schema=schema)
     try:
         with engine.begin() as connection:
             connection.exec_driver_sql(f'DROP SCHEMA "{schema}"')
