@@ -3,8 +3,6 @@
 Skipped where there is no Chromium: Playwright brings none that can be had without a download.
 """
 
-from __future__ import annotations
-
 import functools
 import os
 import shutil

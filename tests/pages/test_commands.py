@@ -6,8 +6,6 @@ command needs beyond that: smaller numbers where it would take minutes, or why i
 all. A command that no rule knows fails, so that a page can't show what nobody tried.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -1,7 +1,5 @@
 """Every dependency that pyproject.toml names: used somewhere, with its reason beside it."""
 
-from __future__ import annotations
-
 import ast
 import importlib.metadata
 import json

@@ -1,7 +1,5 @@
 """The licenses, how to cite the workbook, and the changelog: complete, and of one version."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 import subprocess

@@ -5,8 +5,6 @@ site answers is not asked, for tests need no network: such an address has to be 
 encrypted.
 """
 
-from __future__ import annotations
-
 import re
 import subprocess
 from collections.abc import Iterator
