@@ -1,0 +1,315 @@
+"""``carlib grade``: execute learners' notebooks again and say which exercises are right.
+
+Of a notebook only the text of its code cells counts. Each runs in a kernel of its own, on a server
+of its own, and what `check` says there is the verdict; SQL is checked once more here, on tables that
+no learner's code has seen. That stops accidents and stored outputs, not malice: code of learners runs
+with the rights of the user who grades.
+"""
+
+import argparse
+import json
+import logging
+import os
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from xml.etree.ElementTree import Element, SubElement, indent, tostring
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from nbformat.v4 import new_code_cell, new_notebook
+from sqlalchemy import Engine
+
+from carlib import connect, create_tables, generate_cars, initial_load
+from course.errors import NothingToGrade, UsageError
+from course.lessons import Lesson, choose_lessons, find_lessons
+from course.parameters import assign_parameters
+from course.printable import printable
+from exercises.checking import check
+from exercises.exercise import Exercise
+from exercises.feedback import Kind
+from exercises.notebook import exercises_of
+from servers.postgres import temporary_server
+
+ROWS = "10000"  # enough for every lesson to run through, and quick
+RIGHT, WRONG, UNTRIED, MISSING = "right", "not right", "not tried", "no notebook"
+VERDICTS = {Kind.RIGHT: RIGHT, Kind.WRONG: WRONG, Kind.UNTRIED: UNTRIED, Kind.UNCHECKED: WRONG}
+ANSWER = "application/vnd.carlib.answer+json"
+# Before the first cell: whatever is handed to `check` is shown as data that no reader sees.
+PROLOGUE = f"""
+def _():
+    from exercises import notebook
+    from IPython.display import publish_display_data
+
+    check = notebook.check
+
+    def check_and_tell(exercise, answer, engine):
+        feedback = check(exercise, answer, engine)
+        told = [exercise.name, answer if isinstance(answer, str) else "", *vars(feedback).values()]
+        publish_display_data({{"{ANSWER}": [str(part) for part in told]}})
+        return feedback
+
+    notebook.check = check_and_tell
+
+
+_()
+"""
+# What Python, Jupyter and a server need of the environment: no token of a CI service.
+ENVIRONMENT = re.compile(
+    r"PATH|HOME|USER|LOGNAME|LANG|LC_.*|TZ|VIRTUAL_ENV|PYTHONPATH|LD_LIBRARY_PATH"
+    r"|SYSTEM.*|WINDIR|COMSPEC|PATHEXT|PROGRAM.*|USER.*|(LOCAL)?APPDATA",
+    re.IGNORECASE,
+)
+XML_REFUSES = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+@dataclass
+class Grade:
+    """What became of one exercise: a verdict, what the check said, and the answer if it was SQL."""
+
+    exercise: str
+    verdict: str = MISSING
+    text: str = ""
+    answer: str = ""
+
+
+@dataclass
+class LessonGrade:
+    """One learner's lesson: its exercises, the errors of its cells, and the seconds it took."""
+
+    lesson: str
+    exercises: list[Grade]
+    problems: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+@dataclass
+class LearnerGrade:
+    """One learner: the name of the folder, and a grade for each lesson."""
+
+    name: str
+    lessons: list[LessonGrade]
+
+    @property
+    def right(self) -> int:
+        """How many exercises are right."""
+        return sum(grade.verdict == RIGHT for item in self.lessons for grade in item.exercises)
+
+
+def grade(options: argparse.Namespace) -> int:
+    """Grade the notebooks of folders, write what was asked for and print a table.
+
+    Args:
+        options: Of the command line: `folder`, `only`, `rows`, `seconds` (for a cell), `require`,
+            `json`, `junit`, `notebooks`.
+
+    Returns:
+        0, or 1 where a learner has fewer exercises right than is required.
+
+    Raises:
+        UsageError: It can't be done as asked; nothing was executed.
+        ServerError: No server can be started here.
+    """
+    lessons = choose_lessons(find_lessons(options.notebooks), options.only)
+    asked = {lesson: exercises for lesson in lessons if (exercises := exercises_asked(lesson))}
+    total = sum(map(len, asked.values()))
+    if options.require not in (None, "all", *map(str, range(total + 1))):
+        raise UsageError(f"--require takes 'all' or 0 to {total}, found {options.require!r}.")
+    required = total if options.require == "all" else int(options.require or 0)
+    parameters = assign_parameters(list(asked), {"rows": options.rows or ROWS})
+    homes = find_learners(options.folder, list(asked))
+    learners = []
+    with clean_tables() as engine:
+        for number, (name, notebooks) in enumerate(homes.items(), 1):
+            print(f"[{number}/{len(homes)}] {printable(name)}", file=sys.stderr, flush=True)
+            learners.append(LearnerGrade(name, []))
+            for (lesson, exercises), values in zip(asked.items(), parameters, strict=True):
+                graded = LessonGrade(lesson.name, [Grade(exercise.name) for exercise in exercises])
+                learners[-1].lessons.append(graded)
+                if path := notebooks.get(lesson.name):
+                    values = {**lesson.parameters, **values, "schema": "graded"}
+                    grade_notebook(path, exercises, graded, values, options.seconds, engine)
+    if options.json:
+        content = json.dumps([asdict(learner) for learner in learners], indent=2)
+        _write(options.json, content.encode())
+    if options.junit:
+        _write(options.junit, as_junit(learners))
+    print(as_table(learners, total))
+    short = [learner.name for learner in learners if learner.right < required]
+    if short:
+        print(f"Fewer than {required} of {total} right: {len(short)} of {len(learners)}.")
+    return 1 if short else 0
+
+
+def exercises_asked(lesson: Lesson) -> list[Exercise]:
+    """Return the exercises that a lesson asks, in the order of their module."""
+    text = "\n".join(cell.source for cell in lesson.notebook.cells if cell.cell_type == "code")
+    opened = re.search(r"open_lesson\(\s*\w+\s*,\s*[\"'](\w+)[\"']", text)
+    exercises = exercises_of(opened[1]) if opened else ()
+    return [exercise for exercise in exercises if f"ex.{exercise.name}.check(" in text]
+
+
+def find_learners(folders: Sequence[Path], lessons: Sequence[Lesson]) -> dict[str, dict[str, Path]]:
+    """Find the notebooks of each learner, by the lesson's name.
+
+    Args:
+        folders: Each with the notebooks of one learner, in it or in folders as the workbook has
+            them (``1_core``, ``workbook``), or with a folder for each learner.
+        lessons: The lessons to grade: a notebook is one of them by its file's name.
+
+    Raises:
+        NothingToGrade: A folder has no such notebook, or a learner has two of one lesson.
+    """
+    names = {lesson.name for lesson in lessons}
+    learners: dict[str, dict[str, Path]] = {}
+    for folder in folders:
+        paths = sorted(path for path in folder.rglob("*.ipynb") if path.stem in names)
+        paths = [path for path in paths if ".ipynb_checkpoints" not in path.parts]
+        if not paths:
+            raise NothingToGrade(
+                f"Expected notebooks in {folder}, or in a folder for each learner, named as the "
+                f"lessons are ({', '.join(sorted(names))}); found none."
+            )
+        tops = {path.relative_to(folder).parts[0] for path in paths}
+        alone = any(top.endswith(".ipynb") or re.match(r"\d_|workbook|notebooks", top) for top in tops)
+        for path in paths:
+            home = folder.resolve().name if alone else path.relative_to(folder).parts[0]
+            other = learners.setdefault(home, {}).setdefault(path.stem, path)
+            if other != path:
+                raise NothingToGrade(
+                    f"Expected one {path.name} of {home}, found {other} and {path}. Remove one."
+                )
+    return learners
+
+
+@contextmanager
+def clean_tables() -> Iterator[Engine]:
+    """Lend an engine on a server of the grader's own, with the workbook's tables and some cars."""
+    with temporary_server() as server:
+        engine = connect(server.url, schema="grading")
+        create_tables(engine)
+        initial_load(engine, generate_cars(300, seed=20241110))
+        yield engine
+        engine.dispose()
+
+
+def grade_notebook(
+    path: Path,
+    exercises: Sequence[Exercise],
+    graded: LessonGrade,
+    values: dict[str, object],
+    seconds: float,
+    engine: Engine,
+) -> None:
+    """Execute a learner's notebook and enter what became of each exercise into `graded`."""
+    started = time.perf_counter()
+    for item in graded.exercises:
+        item.verdict = UNTRIED
+    try:
+        cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    except Exception as error:  # nbformat raises many kinds on files that are no notebooks
+        graded.problems.append(f"It can't be read as a notebook: {error}"[:300])
+        return
+    tagged = [n for n, cell in enumerate(cells, 1) if "parameters" in cell.metadata.get("tags", [])]
+    sources = [PROLOGUE, *(cell.source for cell in cells)]
+    first = max(tagged, default=0) + 1
+    sources.insert(first, "\n".join(f"{name} = {value!r}" for name, value in values.items()))
+    notebook = new_notebook(cells=[new_code_cell(source) for source in sources])
+    kept = {name: value for name, value in os.environ.items() if ENVIRONMENT.fullmatch(name)}
+    with temporary_server() as server, tempfile.TemporaryDirectory() as folder:
+        client = NotebookClient(
+            notebook,
+            timeout=int(seconds),
+            allow_errors=True,
+            resources={"metadata": {"path": folder}},
+            log=logging.Logger("grade", logging.CRITICAL),
+        )
+        url = server.url.render_as_string(hide_password=False)
+        kept |= {"CARLIB_DATABASE_URL": url, "TQDM_DISABLE": "1", "MPLBACKEND": "agg"}
+        try:
+            client.execute(env=kept | {"IPYTHONDIR": folder})
+        except CellTimeoutError:
+            graded.problems.append(f"A cell took longer than {seconds:g} s; the rest was not run.")
+        except DeadKernelError:
+            graded.problems.append("The kernel died; the rest was not run.")
+    outputs = [output for cell in notebook.cells for output in cell.outputs]
+    for output in outputs:
+        if output.output_type == "error":
+            graded.problems.append(f"{output.ename}: {output.evalue}"[:300])
+        elif told := output.get("data", {}).get(ANSWER):
+            _enter(graded, told, {exercise.name: exercise for exercise in exercises}, engine)
+    graded.seconds = round(time.perf_counter() - started, 1)
+
+
+def _enter(
+    graded: LessonGrade, told: list[str], exercises: dict[str, Exercise], engine: Engine
+) -> None:
+    """Enter one answer; the last one that was an answer counts."""
+    name, answer, kind, _, text, code, hint, _ = told
+    item = next((item for item in graded.exercises if item.exercise == name), None)
+    if item is None or Kind(kind) is Kind.UNTRIED:
+        return
+    if answer:
+        feedback = check(exercises[name], answer, engine)
+        kind, text, code, hint = feedback.kind, feedback.text, feedback.code, feedback.hint
+    item.verdict, item.answer = VERDICTS[Kind(kind)], answer
+    item.text = "\n".join(part for part in (text, code, hint and f"Hint: {hint}") if part)
+
+
+def as_table(learners: Sequence[LearnerGrade], total: int) -> str:
+    """Write a line for each learner, `3/5` being three of five right, then what is not right."""
+    rows = [["learner", *(item.lesson for item in learners[0].lessons), "right"]]
+    details = []
+    for learner in learners:
+        counts = []
+        for item in learner.lessons:
+            verdicts = [grade.verdict for grade in item.exercises]
+            counts.append(f"{verdicts.count(RIGHT)}/{len(verdicts)}{' !' * bool(item.problems)}")
+            where = f"{learner.name} {item.lesson}"
+            details += [f"{where}: ! {problem}" for problem in item.problems]
+            details += [
+                f"{where}: {grade.exercise}: {grade.verdict}. {' '.join(grade.text.split())}".strip()
+                for grade in item.exercises
+                if grade.verdict == WRONG
+            ]
+        rows.append([learner.name, *counts, f"{learner.right}/{total}"])
+    rows = [[printable(field) for field in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+    return "\n".join([*lines, *map(printable, details)])
+
+
+def as_junit(learners: Sequence[LearnerGrade]) -> bytes:
+    """Write JUnit XML: a suite for each learner, a case for each exercise; not tried is skipped."""
+    root = Element("testsuites", name="carlib grade")
+    for learner in learners:
+        suite = SubElement(root, "testsuite", name=_legal(learner.name))
+        for item in learner.lessons:
+            for grade in item.exercises:
+                where = {"classname": _legal(f"{learner.name}.{item.lesson}")}
+                case = SubElement(suite, "testcase", where, name=grade.exercise)
+                if grade.verdict == UNTRIED:
+                    SubElement(case, "skipped")
+                elif grade.verdict != RIGHT:
+                    failure = SubElement(case, "failure", message=grade.verdict)
+                    failure.text = _legal("\n".join([grade.text, *item.problems]))
+        suite.set("tests", str(len(suite)))
+        suite.set("failures", str(len(suite.findall("testcase/failure"))))
+        suite.set("skipped", str(len(suite.findall("testcase/skipped"))))
+    indent(root)
+    return tostring(root, encoding="utf-8", xml_declaration=True)
+
+
+def _legal(text: str) -> str:
+    return XML_REFUSES.sub("\ufffd", text)
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
