@@ -105,7 +105,6 @@ def try_formats(driver: WidgetDriver, evaluate: Evaluate, engine: Engine) -> Non
     for format, compression, share in [("parquet", "zstd", 1), ("feather", "lz4", 0.66)]:
         driver.choose("columns", "cars")
         driver.choose("format", format)
-        driver.view.wait(lambda: compression in driver.options("with"), compression)  # noqa: B023
         driver.choose("with", compression)
         count = int(driver.drag("rows", share).replace(",", ""))
         cars = carlib.generate_cars(count, seed=0)

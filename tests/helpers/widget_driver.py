@@ -68,10 +68,6 @@ class WidgetDriver:
         """Choose from a list."""
         self.widget(label).locator("select").select_option(label=option)
 
-    def options(self, label: str) -> list[str]:
-        """What a list offers."""
-        return self.widget(label).locator("option").all_inner_texts()
-
     def text(self) -> str:
         """The text that the widgets show."""
         return " ".join(self.cell.locator(".widget-html-content").first.inner_text().split())
