@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
+import psutil
 import pytest
 from nbval.plugin import get_sanitize_patterns
 from nbval_lessons import SANITIZE, validate
@@ -25,10 +26,8 @@ from course.run import run_lessons
 from servers.postgres import EmbeddedServer
 
 LESSONS = find_lessons()
-# Seconds for all cells of a lesson. Beside another worker a lesson gets half as many again, and a
-# slow machine what CARLIB_TEST_BUDGET_FACTOR says.
-ALONE = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1)) == 1
-BUDGET = 15 * float(os.environ.get("CARLIB_TEST_BUDGET_FACTOR") or (1 if ALONE else 1.5))
+# Seconds for all cells of a lesson; CARLIB_TEST_BUDGET_FACTOR gives a slow machine more.
+BUDGET = 15 * float(os.environ.get("CARLIB_TEST_BUDGET_FACTOR") or 1)
 
 each_lesson = pytest.mark.parametrize("lesson", LESSONS, ids=lambda one: f"{one.part}/{one.name}")
 
@@ -37,14 +36,19 @@ each_lesson = pytest.mark.parametrize("lesson", LESSONS, ids=lambda one: f"{one.
 def test_outputs_are_the_committed_ones_within_the_budget(
     lesson: Lesson, database_url: str, record_property: Callable[[str, object], None]
 ) -> None:
-    """Other work can make a lesson late, so one that is over its budget runs once more."""
-    seconds = []
-    while not seconds or (len(seconds) < 2 and seconds[0] > BUDGET):
+    """Where more programs want a core than there are cores, a lesson may take as much longer.
+
+    One that is over its budget runs once more, in case it was a passing disturbance.
+    """
+    for _ in range(2):
         validation = validate(lesson.path, {"CARLIB_DATABASE_URL": database_url})
         assert validation.passed, validation.report
-        seconds.append(round(validation.seconds, 1))
-    record_property("lesson_seconds", f"{lesson.name} {min(seconds)} of {BUDGET:g}")
-    assert min(seconds) <= BUDGET, f"{lesson.name} took {seconds} s, its budget is {BUDGET:g} s"
+        crowding = max(1, psutil.getloadavg()[0] / psutil.cpu_count())
+        seconds = f"{lesson.name} took {validation.seconds:.1f} s of {BUDGET * crowding:.1f} s"
+        if validation.seconds <= BUDGET * crowding:
+            break
+    record_property("lesson_seconds", seconds)
+    assert validation.seconds <= BUDGET * crowding, seconds
 
 
 @pytest.mark.slow
