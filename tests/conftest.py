@@ -1,11 +1,12 @@
 """The PostgreSQL server that the tests run on, and engines on schemas of their own.
 
-Each pytest-xdist worker starts a server in a temporary folder, which takes less than a second.
+Each pytest-xdist worker starts one server, in a temporary folder, which takes less than a second
+and serves all tests whose subject is not the server itself.
 Where CARLIB_TEST_DATABASE_URL is set (a service container in CI), the tests use that server.
 A learner's data is never touched: connect() without a URL finds an empty temporary folder.
-"""
 
-from __future__ import annotations
+A property is tried on few examples, or on many where CARLIB_TEST_THOROUGH is 1.
+"""
 
 import os
 import shutil
@@ -16,12 +17,17 @@ from pathlib import Path
 
 import pytest
 from book_site import Site, build_site
+from hypothesis import settings
 from roles import COMMON, run
 from sqlalchemy import Engine
 
 from carlib.connection import connect
 from carlib.errors import CarlibError
 from servers.postgres import EmbeddedServer, temporary_server
+
+settings.register_profile("core", max_examples=25, deadline=None, print_blob=True)
+settings.register_profile("thorough", parent=settings.get_profile("core"), max_examples=300)
+settings.load_profile("thorough" if os.environ.get("CARLIB_TEST_THOROUGH") == "1" else "core")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -37,6 +43,15 @@ def pytest_configure(config: pytest.Config) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
     config.add_cleanup(clean_up)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """List the seconds that each lesson took, whether its test passed or failed."""
+    reports = [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]
+    properties = [item for report in reports for item in report.user_properties]
+    if lines := sorted(line for name, line in properties if name == "lesson_seconds"):
+        terminalreporter.section("seconds of the lessons")
+        terminalreporter.write_line("\n".join(lines))
 
 
 @pytest.fixture(scope="session")

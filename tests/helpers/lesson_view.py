@@ -1,32 +1,33 @@
-"""One lesson in JupyterLab, as hands and eyes have it: opened, run, scrolled, typed into."""
-
-from __future__ import annotations
+"""One lesson in JupyterLab, in a browser: opened, run, typed into, looked at."""
 
 import re
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 from browsing import PATIENCE
 from playwright.sync_api import Locator, Page
 
-# What a notebook holds, asked of the page: a cell that is scrolled away has no element to look at.
-_NOTEBOOK = """([name, whole]) => {
+_FIND = """([name, argument]) => {
   const open = globalThis.jupyterapp ? [...jupyterapp.shell.widgets('main')] : [];
   const panel = open.find(one => one.context?.path.endsWith(name) && one.content?.widgets);
   if (!panel) return null;
+"""
+# What a notebook holds, asked of the page: a cell that is scrolled away has no element to look at.
+_STATE = f"""{_FIND}
   const kernel = panel.sessionContext.session?.kernel;
-  return {
+  return {{
     kernel: kernel?.id, status: kernel?.status,
-    cells: panel.content.widgets.map(cell => ({
+    cells: panel.content.widgets.map(cell => ({{
       kind: cell.model.type,
       count: cell.model.executionCount ?? null,
       waits: cell.model.executionState === 'running' || cell.prompt === '*',
-      source: whole ? cell.model.sharedModel.source : null,
-      outputs: whole ? cell.model.outputs?.toJSON() ?? [] : null,
-    })),
-  };
-}"""
+      source: argument ? cell.model.sharedModel.source : null,
+      outputs: argument ? cell.model.outputs?.toJSON() ?? [] : null,
+    }})),
+  }};
+}}"""
+_SCROLL = f"{_FIND} return panel.content.scrollToItem(argument, 'center'); }}"
 
 
 class LessonView:
@@ -39,26 +40,26 @@ class LessonView:
     @property
     def state(self) -> dict[str, Any]:
         """The kernel's id and status, and of each cell its kind, its number and if it waits."""
-        return self.page.evaluate(_NOTEBOOK, [self.name, False])
+        return self.page.evaluate(_STATE, [self.name, False])
 
     @property
     def cells(self) -> list[dict[str, Any]]:
         """Each cell, with source and outputs too."""
-        return self.page.evaluate(_NOTEBOOK, [self.name, True])["cells"]
+        return self.page.evaluate(_STATE, [self.name, True])["cells"]
 
     @property
     def panel(self) -> Locator:
         """The notebook in front."""
         return self.page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
 
-    def open(self) -> LessonView:
+    def open(self) -> Self:
         """Open it from the list of files."""
         kind = '.jp-DirListing-item[data-file-type="notebook"]'
         self.page.locator(f'{kind}[title*="{self.name}"]').dblclick()
         self.wait(lambda: self.state is not None, "it is open")
         return self
 
-    def wait_ready(self) -> LessonView:
+    def wait_ready(self) -> Self:
         """Wait until it is open and its kernel answers."""
         self.wait(lambda: (self.state or {}).get("status") == "idle", "the kernel is idle")
         return self
@@ -97,24 +98,11 @@ class LessonView:
         return self.panel.locator(f'.jp-Cell[data-windowed-list-index="{index}"]')
 
     def cell(self, index: int) -> Locator:
-        """Turn the wheel until a cell is in sight."""
+        """A cell, scrolled into sight."""
         cell = self.located(index)
-        view = self.panel.locator(".jp-WindowedPanel-outer")
-        seen = view.bounding_box()
-        top, bottom = seen["y"], seen["y"] + seen["height"] - 100
-        view.hover(position={"x": 5, "y": 300})
-        for _ in range(300):
-            if cell.count() and (box := cell.bounding_box()):
-                if top <= box["y"] <= bottom:
-                    return cell
-                turn = box["y"] - top - 50
-            else:
-                shown = self.panel.locator(".jp-Cell[data-windowed-list-index]")
-                first = int(shown.first.get_attribute("data-windowed-list-index"))
-                turn = -2000 if index < first else 2000
-            self.page.mouse.wheel(0, max(-2000, min(2000, turn)))
-            self.page.wait_for_timeout(30)
-        raise AssertionError(f"cell {index} of {self.name} did not come into sight")
+        self.page.evaluate(_SCROLL, [self.name, index])
+        cell.wait_for()
+        return cell
 
     def answer(self, index: int, source: str) -> list[dict[str, Any]]:
         """Type into a code cell in place of what it holds, run it; returns its outputs."""
@@ -132,11 +120,11 @@ class LessonView:
         return self.cells[index]["outputs"]
 
     def wait(
-        self, condition: Callable[[], bool], what: str, found: Callable[[], object] | None = None
+        self, condition: Callable[[], bool], what: str, actual: Callable[[], object] = str
     ) -> None:
-        """Look again and again until something is so; else say what was found."""
+        """Wait until a condition holds; if it never does, fail with what is there instead."""
         end = time.monotonic() + PATIENCE / 1000
         while not condition():
-            instead = f", found {found()!r}" if found and time.monotonic() > end else ""
-            assert time.monotonic() < end, f"{self.name}: waited in vain until {what}{instead}"
+            late = time.monotonic() > end
+            assert not late, f"{self.name}: expected that {what}, found {actual()!r}"
             self.page.wait_for_timeout(100)

@@ -3,55 +3,62 @@
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from xml.etree import ElementTree
 
-TESTS = Path(__file__).parents[1]
-SANITIZE = TESTS / "nbval_sanitize.cfg"
-CELL_SECONDS = 300
-LESSON_SECONDS = 1200
+SANITIZE = Path(__file__).parents[1] / "nbval_sanitize.cfg"
+CELL_TIMEOUT = 300  # seconds
+LESSON_TIMEOUT = 1200
 
 
-def validate(lesson: Path, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+@dataclass(frozen=True)
+class Validation:
+    """What nbval found of one lesson.
+
+    Attributes:
+        passed: Whether every output was the committed one.
+        seconds: The time its cells took, without the start of Python and of the kernel.
+        report: The last of what nbval printed.
+    """
+
+    passed: bool
+    seconds: float
+    report: str
+
+
+def validate(lesson: Path, environment: Mapping[str, str]) -> Validation:
     """Execute a lesson with nbval, strictly: every output is compared with the committed one.
 
     Args:
         lesson: The notebook.
         environment: Which server the lesson finds; replaces the tests' own settings.
     """
-    kept = {
+    inherited = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("CARLIB_", "PYTEST_", "JUPYTER_"))
     }
-    # A progress bar appears in loads that last, so it would be an output on slow machines only.
-    kept |= {"TQDM_DISABLE": "1", **environment}
-    return subprocess.run(
-        [
-            *(sys.executable, "-m", "pytest", lesson.name, "-q", "--color=no", "--maxfail=3"),
-            *("--nbval", "--nbval-current-env", f"--nbval-sanitize-with={SANITIZE}"),
-            f"--nbval-cell-timeout={CELL_SECONDS}",
-            *("-p", "no:cacheprovider", "-p", "no:xdist"),
-        ],
-        cwd=lesson.parent,
-        env=kept,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=LESSON_SECONDS,
-    )
-
-
-def validate_two_at_once(
-    lessons: Sequence[Path], environment: Mapping[str, str]
-) -> dict[Path, subprocess.CompletedProcess[str]]:
-    """Execute lessons in the given order, two at any time."""
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        done = pool.map(lambda lesson: validate(lesson, environment), lessons)
-        return dict(zip(lessons, done, strict=True))
-
-
-def explain(done: subprocess.CompletedProcess[str], what: str) -> str:
-    """What to print of a failed run: which one, and nbval's own report."""
-    return f"{what} ended with {done.returncode}\n{done.stdout[-6000:]}"
+    with tempfile.TemporaryDirectory() as folder:
+        junit = Path(folder, "junit.xml")
+        done = subprocess.run(
+            [
+                *(sys.executable, "-m", "pytest", lesson.name, "-q", "--color=no", "--maxfail=3"),
+                *("--nbval", "--nbval-current-env", f"--nbval-sanitize-with={SANITIZE}"),
+                *(f"--nbval-cell-timeout={CELL_TIMEOUT}", f"--junitxml={junit}"),
+                # The kernel starts in the first cell's setup, which is no part of its call.
+                *("-o", "junit_duration_report=call", "-p", "no:cacheprovider", "-p", "no:xdist"),
+            ],
+            cwd=lesson.parent,
+            # A progress bar appears in loads that last, so it would be an output of slow machines.
+            env=inherited | {"TQDM_DISABLE": "1", **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=LESSON_TIMEOUT,
+        )
+        cells = ElementTree.parse(junit).iter("testcase") if junit.exists() else ()
+        seconds = sum(float(cell.get("time", 0)) for cell in cells)
+    return Validation(done.returncode == 0, seconds, done.stdout[-6000:])

@@ -1,4 +1,4 @@
-"""What makes a notebook a lesson of this workbook: each rule finds its offences and names them."""
+"""What makes a notebook a lesson of this workbook: each rule yields what offends against it."""
 
 import ast
 import copy
@@ -11,6 +11,8 @@ import nbformat
 from IPython.core.displayhook import DisplayHook
 from IPython.core.inputtransformer2 import TransformerManager
 
+import carlib
+from carlib import errors
 from course.errors import LessonFormError
 from course.lessons import Lesson
 from course.solutions import fill_solutions
@@ -38,6 +40,11 @@ _ELSEWHERE = {
     r"|\b[A-Za-z]:\\\w|file://",
     "a network address": r"\b(\d{1,3}\.){3}\d{1,3}\b|\blocalhost\b",
     "a memory address": r"\b0x[0-9a-f]{6,}\b",
+}
+
+PUBLIC_NAMES = {
+    "carlib": set(carlib.__all__),
+    "carlib.errors": {name for name in vars(errors) if not name.startswith("_")},
 }
 
 TEMPLATE = Path(__file__).parents[2] / "docs" / "template_lesson.ipynb"
@@ -82,6 +89,21 @@ def source(lesson: Lesson) -> Iterator[str]:
             yield f"{_name(cell)} speaks to IPython or nbval"
 
 
+def imports(lesson: Lesson) -> Iterator[str]:
+    """Of this workbook's packages only `exercises` and carlib's public names."""
+    for cell in code_cells(lesson):
+        for node in ast.walk(ast.parse(cell.source)):
+            private: set[str] = set()
+            if isinstance(node, ast.Import):
+                modules = {alias.name for alias in node.names}
+                private = {name for name in modules if _is_ours(name)} - {"carlib", "exercises"}
+            elif isinstance(node, ast.ImportFrom) and _is_ours(node.module or ""):
+                names = {alias.name for alias in node.names}
+                private = names - PUBLIC_NAMES.get(node.module or "", set())
+            if private:
+                yield f"{_name(cell)} imports {sorted(private)}, which is not public"
+
+
 def outputs(lesson: Lesson) -> Iterator[str]:
     """The same on every machine, and nothing that alarms a reader."""
     places = _ELSEWHERE | {
@@ -99,8 +121,8 @@ def outputs(lesson: Lesson) -> Iterator[str]:
                 yield f"{_name(cell)} keeps the random id of a widget"
             text = "\n".join(_texts(output))
             for what, pattern in places.items():
-                if found := re.search(pattern, text):
-                    yield f"{_name(cell)} shows {what}: {found[0]}"
+                if match := re.search(pattern, text):
+                    yield f"{_name(cell)} shows {what}: {match[0]}"
 
 
 def comparison(lesson: Lesson) -> Iterator[str]:
@@ -114,8 +136,8 @@ def comparison(lesson: Lesson) -> Iterator[str]:
         if not any(isinstance(node, ast.Assert) for node in ast.walk(ast.parse(cell.source))):
             yield f"{_name(cell)} ignores its output and asserts nothing"
     for cell in cells:
-        if odd := _tags(cell) - {IGNORED, "parameters"}:
-            yield f"{_name(cell)} has the tags {sorted(odd)}"
+        if unknown := _tags(cell) - {IGNORED, "parameters"}:
+            yield f"{_name(cell)} has the tags {sorted(unknown)}"
 
 
 def parameters(lesson: Lesson) -> Iterator[str]:
@@ -139,13 +161,13 @@ def anatomy(lesson: Lesson) -> Iterator[str]:
     text = "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
     end = 0
     for part, pattern in ANATOMY.items():
-        found = re.search(pattern, text, re.MULTILINE | re.DOTALL if "five" in part else re.M)
-        if not found:
+        match = re.search(pattern, text, re.MULTILINE | re.DOTALL if "five" in part else re.M)
+        if not match:
             yield f"missing: {part}"
-        elif found.start() < end:
+        elif match.start() < end:
             yield f"out of order: {part}"
         else:
-            end = found.start()
+            end = match.start()
     checks = sum(bool(re.search(r"\bex\.\w+\.check\(", cell.source)) for cell in code_cells(lesson))
     if not 3 <= checks <= 5 and lesson.path != TEMPLATE:
         yield f"{checks} exercises, not three to five"
@@ -167,13 +189,14 @@ def links(lesson: Lesson, neighbors: tuple[Path | None, Path | None]) -> Iterato
         for target in link_targets(cell):
             if not (lesson.path.parent / target).exists():
                 yield f"{_name(cell)} links to {target}, which is not there"
-    last = set(link_targets(cells[-1]))
-    wanted = {path.name for path in neighbors if path} | {"../../README.md"}
-    if missing := wanted - last:
+    expected = {path.name for path in neighbors if path} | {"../../README.md"}
+    if missing := expected - set(link_targets(cells[-1])):
         yield f"the last cell has no link to {sorted(missing)}"
 
 
-RULES: list[Rule] = [form, execution, source, outputs, comparison, parameters, anatomy, solutions]
+RULES: list[Rule] = [
+    *(form, execution, source, imports, outputs, comparison, parameters, anatomy, solutions),
+]
 
 
 def code_cells(lesson: Lesson) -> list[nbformat.NotebookNode]:
@@ -185,6 +208,10 @@ def link_targets(cell: nbformat.NotebookNode) -> list[str]:
     """The places that a Markdown cell links to, but for addresses on the web."""
     targets = re.findall(r"\]\(([^)#]+)", cell.source)
     return [target for target in targets if "://" not in target]
+
+
+def _is_ours(module: str) -> bool:
+    return module.split(".")[0] in {"carlib", "course", "exercises", "servers"}
 
 
 def _name(cell: nbformat.NotebookNode) -> str:

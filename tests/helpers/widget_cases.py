@@ -1,0 +1,135 @@
+"""For each lesson's widget: what is put in, and what must be shown then.
+
+What is expected is worked out apart from the widget: by carlib on tables of the test's own, or by
+the lesson's kernel where only the lesson has the numbers.
+"""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from sqlalchemy import Engine
+from widget_driver import WidgetDriver
+
+import carlib
+
+Evaluate = Callable[..., object]  # an expression's value in the lesson's kernel
+
+
+def ask_the_database(driver: WidgetDriver, evaluate: Evaluate, engine: Engine) -> None:
+    """Lesson 1: values of a car are typed, PostgreSQL answers."""
+    taken = evaluate("pd.read_sql('SELECT min(vin) FROM car_info', engine).iat[0, 0]")
+    values: dict[str, str] = {}
+    answers = set()
+    for label, text in [
+        ("price", "9000"), ("litres", "1.4"), ("VIN", "TYPED1"),
+        ("price", "-50"), ("price", "9000"), ("litres", "0"), ("litres", "1.4"), ("VIN", taken),
+    ]:  # fmt: skip
+        values[label] = text
+        driver.type(label, text)
+        if len(values) == 3:
+            given = f"vin={values['VIN']!r}, price={values['price']}, litres={values['litres']}"
+            answer = evaluate(f"attempt(insert_car, {given})")
+            driver.expect(f"PostgreSQL: {answer}")
+            answers.add(answer)
+    assert len(answers) == 4, "accepted, and refused for three reasons"
+
+
+def spoil_cars(driver: WidgetDriver, evaluate: Evaluate, engine: Engine) -> None:
+    """Lesson 2: so many of a thousand cars get a fault; a load reports them."""
+    carlib.create_tables(engine)
+    for fault, column, value, share in [
+        ("price below zero", "price", -1.0, 0.3),
+        ("no VIN", "vin", None, 0.8),
+    ]:
+        driver.choose("fault", fault)
+        count = int(driver.drag("of 1,000", share).replace(",", ""))
+        assert abs(count - 1000 * share) <= 100
+        cars = carlib.generate_cars(1000, seed=0)
+        cars.loc[: count - 1, column] = value
+        report = carlib.delta_load(engine, cars, on_reject="report", dry_run=True)
+        (reason,) = report.rejected["reason"].unique()
+        driver.expect(f"{report.inserted} inserted, {count} rejected for {reason}")
+
+
+def edit_a_delta(driver: WidgetDriver, evaluate: Evaluate, engine: Engine) -> None:
+    """Lesson 3: prices and colors of three rows are typed; a dry run reports what would come."""
+    edits = {
+        (0, "price"): "13500", (0, "color"): "Green", (1, "price"): "99", (1, "color"): "Pink",
+        (2, "price"): "$4000", (2, "color"): "",
+    }  # fmt: skip
+    lines = ["edited = draft.copy()"]
+    for place, ((row, column), text) in enumerate(edits.items()):
+        driver.type(place, text)
+        value = float(text) if text.isdigit() else text or None
+        lines.append(f"edited.loc[{row}, {column!r}] = {value!r}")
+    lines.append("report = delta_load(engine, edited, on_reject='report', dry_run=True)")
+    head = "received inserted updated deleted unchanged rejected"
+    counts, reasons = evaluate(
+        f"[[getattr(report, name) for name in {head.split()[:-1]}], list(report.rejected.reason)]",
+        "\n".join(lines),
+    )
+    assert (counts[0], len(reasons)) == (3, 1)
+    driver.expect(f"{head} {' '.join(map(str, counts))} 1 1 rejected: {reasons[0]}")
+
+
+def travel_in_time(driver: WidgetDriver, evaluate: Evaluate, engine: Engine) -> None:
+    """Lesson 4: a car and a day are chosen; the car as it stood then is shown, and its line."""
+    initial, delta = (datetime(2024, 11, day, 8, tzinfo=UTC) for day in (8, 9))
+    carlib.create_tables(engine)
+    carlib.initial_load(engine, carlib.sample_cars(), loaded_at=initial)
+    carlib.delta_load(engine, carlib.sample_delta(), loaded_at=delta)
+    car_id = carlib.get_car(engine, vin="GHI789")["car_id"]
+    for changed_at, changes in [
+        (datetime(2024, 11, 10, 10, tzinfo=UTC), {"price": 16500, "status": False}),
+        (datetime(2024, 11, 12, 15, 30, tzinfo=UTC), {"price": 17000, "status": True}),
+        (datetime(2024, 11, 14, 9, tzinfo=UTC), {"price": 17250}),
+    ]:
+        carlib.update_car(engine, car_id, changes, changed_at=changed_at)
+    pictures = set()
+    for vin, share in [("GHI789", 0), ("GHI789", 0.3), ("ABC123", 0.6), ("DEF456", 1)]:
+        driver.choose("VIN", vin)
+        noon = datetime(2024, 11, int(driver.drag("November", share)), 12, tzinfo=UTC)
+        fleet = carlib.cars_as_of(engine, noon).set_index("vin")
+        expected = "not there yet"
+        if vin in fleet.index:
+            price, status = fleet.loc[vin, ["price", "status"]]
+            expected = f"{price:.0f}, {'available' if status else 'not available'}"
+        driver.expect(expected)
+        pictures.add(driver.cell.locator("img.widget-image").get_attribute("src"))
+    assert len(pictures) > 1
+
+
+def try_formats(driver: WidgetDriver, evaluate: Evaluate, engine: Engine) -> None:
+    """Lesson 5: a frame, a format and a compression are chosen; size and loss are shown."""
+    for format, compression, share in [("parquet", "zstd", 1), ("feather", "lz4", 0.66)]:
+        driver.choose("columns", "cars")
+        driver.choose("format", format)
+        driver.choose("with", compression)
+        count = int(driver.drag("rows", share).replace(",", ""))
+        cars = carlib.generate_cars(count, seed=0)
+        measured = carlib.compare_formats(cars, engine, [(format, compression)]).loc[0]
+        driver.expect(
+            re.compile(
+                rf"{measured['stored_bytes']:,} bytes, \d+\.\d{{3}} s to write, "
+                r"\d+\.\d{3} s to read; nothing lost"
+            )
+        )
+
+
+def estimate_growth(driver: WidgetDriver, evaluate: Evaluate, engine: Engine) -> None:
+    """Lesson 6: how much changes and for how long is dragged; two sizes are estimated."""
+    for changed, lasting in [(0.9, 0.5), (0.05, 0.9)]:
+        percent = driver.drag("% changed", changed)
+        days = driver.drag("days", lasting).replace(",", "")
+        driver.expect(evaluate(f"estimate({percent}, {days})"))
+
+
+CASES: dict[str, Callable[[WidgetDriver, Evaluate, Engine], None]] = {
+    "01_schema": ask_the_database,
+    "02_initial_load": spoil_cars,
+    "03_delta_load": edit_a_delta,
+    "04_history": travel_in_time,
+    "05_blobs": try_formats,
+    "06_growth": estimate_growth,
+}
