@@ -212,8 +212,7 @@ def make_parser(
     )
     add("--rows", metavar="N", help="how many cars; no exercise depends on it (default: 10000)")
     add("--require", metavar="N", help="exit 1 unless each learner has N exercises right, or 'all'")
-    add("--seconds", metavar="N", type=float, default=600, help="for a notebook (default: 600)")
-    add("--memory", metavar="MB", type=int, default=4096, help="for a notebook (default: 4096)")
+    add("--seconds", metavar="N", type=float, default=60, help="for a cell (default: 60)")
     _add_notebooks(grade)
 
     # For authors, not listed: the tests refuse a lesson that is not in the form this writes.

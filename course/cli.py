@@ -146,7 +146,7 @@ def _lab(options: argparse.Namespace) -> int:
 
 
 def _grade(options: argparse.Namespace) -> int:
-    from course.grading.command import grade
+    from course.grade import grade
 
     return grade(options)
 
