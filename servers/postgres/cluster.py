@@ -34,8 +34,7 @@ class Cluster:
         self.settings = settings
         self.data = folder / "data"
         self.log = folder / "server.log"
-        self.password_file = folder / "password"
-        self.postmaster = Postmaster(self.data, self.password_file, user)
+        self.postmaster = Postmaster(self.data, user)
 
     def ensure_running(self) -> None:
         """Start the server unless it answers; make the cluster first where there is none.
@@ -95,7 +94,7 @@ class Cluster:
                 raise failure("PostgreSQL's initdb could not make a cluster.", output)
             with (new / "data" / "postgresql.conf").open("a", encoding="utf-8") as config:
                 config.write("\ninclude_if_exists = 'carlib.conf'\n")
-            password.replace(self.password_file)
+            password.replace(self.postmaster.password_file)
             (new / "data").rename(self.data)
         finally:
             shutil.rmtree(new, ignore_errors=True)

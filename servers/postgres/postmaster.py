@@ -23,11 +23,11 @@ _FULL = ("too many clients", "remaining connection slots")
 
 
 class Postmaster:
-    """The server of the data folder `data`; `password_file` holds the password for TCP."""
+    """The server of the data folder `data`, which `user` runs."""
 
-    def __init__(self, data: Path, password_file: Path, user: OSUser) -> None:
+    def __init__(self, data: Path, user: OSUser) -> None:
         self.data = data
-        self.password_file = password_file
+        self.password_file = data.with_name("password")
         self.user = user
         self.pid_file = data / "postmaster.pid"
 
@@ -96,10 +96,7 @@ class Postmaster:
         return True
 
     def clear_after_a_kill(self) -> None:
-        """Remove what a killed server leaves behind: its pid file and its child processes.
-
-        Call it only where the server itself is not alive.
-        """
+        """Remove the pid file and the child processes of a server that is not alive itself."""
         self.pid_file.unlink(missing_ok=True)
         orphans = [p for p in psutil.process_iter() if self._is_our_process(p.pid)]
         for orphan in orphans:

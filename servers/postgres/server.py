@@ -61,10 +61,12 @@ class EmbeddedServer:
         settings: Mapping[str, str] | None = None,
     ) -> None:
         tcp = tcp or sys.platform == "win32"
-        self.data_dir = _data_folder(data_dir)
+        data_dir = data_dir or os.environ.get("CARLIB_DATA_DIR")
+        data_dir = Path(data_dir or platformdirs.user_data_path("carlib") / "postgresql-18")
+        self.data_dir = data_dir.expanduser().resolve()
         self._cluster = Cluster(self.data_dir, server_user(), tcp, temporary, settings or {})
         self._users = Users(self.data_dir / "users")
-        self._lock = FileLock(self.data_dir / "lock", timeout=LOCK_SECONDS)
+        self._process = os.getpid()
         self._threads = threading.RLock()
 
     def __enter__(self) -> Self:
@@ -114,7 +116,7 @@ class EmbeddedServer:
                 self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._users.folder.mkdir(mode=0o700, exist_ok=True)
             self._cluster.user.allow_traverse(self.data_dir)
-            with self._lock:
+            with self._lock():
                 try:
                     self._users.join()
                     self._cluster.ensure_running()
@@ -136,14 +138,17 @@ class EmbeddedServer:
             if not self._users.folder.is_dir():  # the whole data folder was removed
                 self._users.leave()
                 return
-            with self._lock:
+            forked = self._process != os.getpid()
+            with self._lock():
                 self._users.leave()
-                if self._cluster.temporary or not self._users.any():
+                if (self._cluster.temporary and not forked) or not self._users.any():
                     self._cluster.stop()
+
+    def _lock(self) -> FileLock:
+        return FileLock(self.data_dir / "lock", timeout=LOCK_SECONDS)
 
 
 _shared: dict[Path, EmbeddedServer] = {}
-_shared_lock = threading.Lock()
 
 
 def embedded_server(data_dir: str | Path | None = None) -> EmbeddedServer:
@@ -152,10 +157,8 @@ def embedded_server(data_dir: str | Path | None = None) -> EmbeddedServer:
     Raises:
         ServerError: As `EmbeddedServer.start`.
     """
-    folder = _data_folder(data_dir)
-    with _shared_lock:
-        server = _shared.get(folder) or _shared.setdefault(folder, EmbeddedServer(folder))
-    return server.start()
+    server = EmbeddedServer(data_dir)
+    return _shared.setdefault(server.data_dir, server).start()
 
 
 @contextlib.contextmanager
@@ -195,9 +198,3 @@ def _stop_abandoned(parent: Path) -> None:
             ours = sys.platform == "win32" or state.st_uid == os.geteuid()
             if ours and time.time() - state.st_mtime > ABANDONED_SECONDS:
                 EmbeddedServer(folder).close()
-
-
-def _data_folder(given: str | Path | None) -> Path:
-    chosen = given or os.environ.get("CARLIB_DATA_DIR")
-    folder = Path(chosen or platformdirs.user_data_path("carlib") / "postgresql-18")
-    return folder.expanduser().resolve()

@@ -47,13 +47,13 @@ def learner_server() -> Iterator[tuple[EmbeddedServer, dict[Path, subprocess.Com
     seed = int(os.environ.get("CARLIB_TEST_SEED") or secrets.randbelow(10**6))
     shuffled = random.Random(seed)
     folder = Path(tempfile.mkdtemp(prefix="carlib-lessons-"))  # as in conftest: not tmp_path
-    server = EmbeddedServer(folder)
+    server = EmbeddedServer(folder, temporary=True)
     try:
         order = shuffled.sample([lesson.path for lesson in LESSONS], len(LESSONS))
         print(f"CARLIB_TEST_SEED={seed}: {[path.stem for path in order]}")
         yield server, validate_two_at_once(order, {"CARLIB_DATA_DIR": str(folder)})
     finally:  # nbval kills its kernels, so none of them stops the server
-        server.close(force=True)
+        server.close()
         shutil.rmtree(folder, ignore_errors=True)
 
 
