@@ -105,10 +105,8 @@ class Cluster:
         log_size = self.log.stat().st_size
         self.postmaster.clear_after_a_kill()
         write_settings(self.data, self.user, self.tcp, self.settings)
-        seconds = str(START_SECONDS)
-        code, output = self._run(
-            "pg_ctl", "start", "-D", "data", "-l", "server.log", "-w", "-t", seconds
-        )
+        wait = ["-w", "-t", str(START_SECONDS)]
+        code, output = self._run("pg_ctl", "start", "-D", "data", "-l", "server.log", *wait)
         if code != 0:
             log = self.log.read_bytes()[log_size:].decode(errors="replace")
             raise failure("The embedded PostgreSQL did not start.", log or output)

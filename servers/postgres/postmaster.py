@@ -56,11 +56,10 @@ class Postmaster:
     def connection_error(self) -> str | None:
         """Connect once: None where the server accepts, else the server's or the system's error."""
         address = self.address()
-        if address is None:
-            return "no file says where it listens"
+        # After a kill another server may have the port; the socket's folder is this server's alone.
+        if address is None or (not address[0] and self.pid() is None):
+            return "no server listens"
         socket_folder, port = address
-        if not socket_folder and self.pid() is None:
-            return "the server that listened on this port is gone"
         try:
             psycopg2.connect(
                 host=socket_folder or "127.0.0.1",

@@ -112,8 +112,7 @@ class EmbeddedServer:
         with self._threads, disk_errors(self.data_dir):
             if self._users.joined() and self._cluster.postmaster.connection_error() is None:
                 return self
-            if not self.data_dir.exists():
-                self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._users.folder.mkdir(mode=0o700, exist_ok=True)
             self._cluster.user.allow_traverse(self.data_dir)
             with self._lock():

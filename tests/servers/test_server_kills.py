@@ -1,7 +1,6 @@
 """kill -9 of the server, of its users and of initdb."""
 
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -72,46 +71,31 @@ def test_a_killed_first_start_leaves_no_half_cluster(data_dir: Path) -> None:
 
 
 def test_a_pid_file_that_names_another_process_is_not_believed(
-    data_dir: Path, server: EmbeddedServer
+    data_dir: Path, tcp_server: EmbeddedServer
 ) -> None:
-    mine = EmbeddedServer(data_dir).start()
-    pid_file = data_dir / "data" / "postmaster.pid"
-    lines = pid_file.read_text().split("\n")
-    # At work in the data folder, but no PostgreSQL; and `server` is one, but at work elsewhere.
+    mine = EmbeddedServer(data_dir, tcp=True).start()
+    pid_file, password_file = data_dir / "data" / "postmaster.pid", data_dir / "password"
+    lines, password = pid_file.read_text().split("\n"), password_file.read_text()
+    # At work in the data folder, but no PostgreSQL; and one that is at work elsewhere, where it
+    # answers at the port of the pid file and takes our password.
     with subprocess.Popen(
         [sys.executable, "-c", "input()"], stdin=subprocess.PIPE, cwd=data_dir / "data"
     ) as stranger:
-        for pid in (stranger.pid, server.pid):
+        for other, port in ((stranger, lines[3]), (tcp_server, tcp_server.url.port)):
             kill_server(data_dir)
-            pid_file.write_text("\n".join([str(pid), *lines[1:]]))
+            pid_file.write_text("\n".join([str(other.pid), *lines[1:3], str(port), *lines[4:]]))
+            password_file.write_text(tcp_server.url.password)
             assert EmbeddedServer(data_dir).pid is None
-            assert scalar(mine.start(), "SELECT 7") == 7
-            assert mine.pid != pid
+            mine.start()
+            password_file.write_text(password)
+            assert scalar(mine, "SELECT current_setting('data_directory')") == str(
+                data_dir / "data"
+            )
         kill_server(data_dir)
         pid_file.write_text("\n".join([str(stranger.pid), *lines[1:]]))
         mine.close()  # nor is the stranger sent the signal to stop
         assert stranger.poll() is None
         stranger.communicate(b"\n")
-
-
-def test_a_killed_servers_port_that_another_server_took_is_not_believed(
-    folder_for_servers: Path,
-) -> None:
-    with (
-        temporary_server(tcp=True) as stranger,
-        EmbeddedServer(folder_for_servers, tcp=True, temporary=True) as mine,
-    ):
-        os.kill(mine.pid, signal.SIGKILL)
-        assert eventually(lambda: mine.pid is None)
-        pid_file = mine.data_dir / "data" / "postmaster.pid"
-        lines = pid_file.read_text().split("\n")
-        lines[3] = str(stranger.url.port)
-        pid_file.write_text("\n".join(lines))
-        # Even one that accepts the same password.
-        (mine.data_dir / "password").write_text((stranger.data_dir / "password").read_text())
-        mine.start()
-        assert mine.url.port != stranger.url.port
-        assert mine.pid not in (None, stranger.pid)
 
 
 def test_what_a_killed_server_was_doing_does_not_hinder_the_next(data_dir: Path) -> None:
