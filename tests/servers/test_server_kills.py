@@ -27,13 +27,15 @@ def test_a_killed_server_comes_back_with_all_that_was_committed(data_dir: Path) 
         assert one.ask("SELECT count(*) FROM t") == "1000"
 
 
-def test_a_killed_server_comes_back_wherever_it_listened(folder_for_servers: Path) -> None:
+def test_a_killed_server_comes_back_wherever_it_listened(
+    folder_for_servers: Path, server: EmbeddedServer
+) -> None:
     for name, tcp in (("plain", False), ("a space", False), ("tcp", True)):
         with EmbeddedServer(folder_for_servers / name, tcp=tcp, temporary=True) as mine:
             first = mine.url
             kill_server(mine.data_dir)
             for lock in mine.data_dir.glob("data/.s.PGSQL.*.lock"):
-                lock.write_text(f"{os.getpid()}\n")  # its process id may be another's by now
+                lock.write_text(f"{server.pid}\n")  # its process id may be another's by now
             assert scalar(mine.start(), "SELECT 7") == 7
             assert (mine.url == first) == (name == "plain")
             assert name != "a space" or not Path(first.query["host"]).exists()
