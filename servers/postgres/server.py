@@ -164,7 +164,7 @@ def embedded_server(data_dir: str | Path | None = None) -> EmbeddedServer:
 def temporary_server(
     tcp: bool = False, settings: Mapping[str, str] | None = None
 ) -> Iterator[EmbeddedServer]:
-    """Run a server of one's own for a `with` block, in a temporary folder that goes with it.
+    """Run a private server for a `with` block, in a temporary folder that goes with it.
 
     A server whose process was killed inside its block is stopped by a later call.
 
