@@ -196,7 +196,9 @@ def grade_notebook(
     for item in graded.exercises:
         item.verdict = UNTRIED
     try:
-        cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+        cells = [
+            cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"
+        ]
     except Exception as error:  # nbformat raises many kinds on files that are no notebooks
         graded.problems.append(f"It can't be read as a notebook: {error}"[:300])
         return
@@ -284,4 +286,3 @@ def as_junit(learners: Sequence[LearnerGrade]) -> bytes:
 
 def _legal(text: str) -> str:
     return XML_REFUSES.sub("\ufffd", text)
-

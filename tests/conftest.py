@@ -38,7 +38,7 @@ def pytest_configure(config: pytest.Config) -> None:
     patch.delenv("CARLIB_DATABASE_URL", raising=False)
 
     def clean_up() -> None:
-        EmbeddedServer(folder).close(force=True)
+        EmbeddedServer(folder, temporary=True).close()
         patch.undo()
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -95,7 +95,7 @@ def data_dir(folder_for_servers: Path) -> Iterator[Path]:
     """A data folder, yet to be made, whose server is gone after the test, whatever that did."""
     folder = folder_for_servers / "data of a learner"
     yield folder
-    EmbeddedServer(folder).close(force=True)
+    EmbeddedServer(folder, temporary=True).close()
 
 
 @pytest.fixture(scope="session")

@@ -1,13 +1,13 @@
-"""PostgreSQL 18 that starts by itself: `EmbeddedServer`, `embedded_server`, `temporary_server`.
+"""PostgreSQL 18 that starts by itself and stops with its last user.
 
-server      one data folder's server, shared by all processes that use it
-cluster     the data on disk: made, started, stopped
-postmaster  the running server: where it listens, whether it lives and answers
-settings    where a server listens, and whom it lets in
-programs    where the programs are, how one is run, and what to do when one fails
-os_user     as whom the programs run, and which folders that user may pass
-users       which processes use a server
-places      where the data is, and what the disk may refuse
+server      start here: `EmbeddedServer`, `embedded_server`, `temporary_server`
+users       which processes use a server: the last one to end stops it
+cluster     a data folder's cluster: initdb, start, stop
+settings    the settings a server starts with: where it listens, and who may connect
+postmaster  the running server: its process, its address, whether it accepts connections
+programs    where PostgreSQL's programs are, and how they are run
+os_user     the operating-system user that runs them: never root
+errors      `ServerError`, and how the system's and PostgreSQL's errors become one
 """
 
 from servers.postgres.errors import ServerError

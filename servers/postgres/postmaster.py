@@ -1,155 +1,133 @@
-"""The running server of one data folder: where it listens, whether it lives and answers.
+"""The running server of one data folder: its process, its address, whether it answers.
 
-The file postmaster.pid is only believed in where to ask. Whether a server runs is found out by
-connecting to it, since after a kill its process id may be another program's.
+The file postmaster.pid says where to look and is not believed further: after a kill of the server,
+its process id and its port may be another program's.
 """
 
-from __future__ import annotations
-
 import contextlib
+import subprocess
 import time
 from pathlib import Path
-from typing import NamedTuple
 
 import psutil
 import psycopg2
 
-from servers.postgres.errors import ServerError
+from servers.postgres.errors import ServerError, disk_errors
+from servers.postgres.os_user import OSUser
 
-RECOVERY_SECONDS = 600  # crash recovery after a large load may take minutes
-SILENCE_SECONDS = 30  # a live server that says nothing at all for so long is stuck
-ORPHAN_SECONDS = 5  # for a killed server's child to end when asked
+START_SECONDS = 120  # with recovery after a kill, which reads at most about 1 GB of WAL
+ORPHAN_SECONDS = 5  # for a killed server's child processes to be gone
 
 # A server without a free place for us does accept connections.
 _FULL = ("too many clients", "remaining connection slots")
 
 
-class Address(NamedTuple):
-    """Where the server listens: in a socket folder, or where that is "" on 127.0.0.1."""
-
-    socket_folder: str
-    port: int
-
-
 class Postmaster:
-    """The server of the data folder `data`; `password_file` holds the password for TCP."""
+    """The server of the data folder `data`, which `user` runs."""
 
-    def __init__(self, data: Path, password_file: Path) -> None:
+    def __init__(self, data: Path, user: OSUser) -> None:
         self.data = data
-        self.password_file = password_file
+        self.password_file = data.with_name("password")
+        self.user = user
         self.pid_file = data / "postmaster.pid"
 
-    def address(self) -> Address | None:
-        """Where the server listens, as its postmaster.pid says; None where there is none."""
+    def address(self) -> tuple[str, int] | None:
+        """Return the socket's folder ("" on 127.0.0.1) and the port, None without a pid file."""
         lines = self._pid_file_lines()
         if len(lines) < 6 or not lines[3].isdigit():
             return None
-        return Address(lines[4].strip(), int(lines[3]))
+        return lines[4].strip(), int(lines[3])
 
     def pid(self) -> int | None:
-        """The process id of the live server of this very folder, None where there is none."""
+        """Return the process id of the live server of this very folder, None without one."""
         lines = self._pid_file_lines()
         pid = int(lines[0]) if lines and lines[0].strip().isdigit() else 0
-        return pid if pid and self._works_here(pid) else None
+        return pid if pid and self._is_our_process(pid) else None
 
     def password(self) -> str:
-        """The password of the role `postgres`, needed on TCP only.
+        """Return the password of the role `postgres`, needed on TCP only.
 
         Raises:
-            ServerError: the file that holds it can't be read.
+            ServerError: The file that holds it can't be read.
         """
-        try:
+        with disk_errors(self.password_file.parent):
             return self.password_file.read_text(encoding="ascii").strip()
-        except OSError as error:
-            raise ServerError(
-                f"Expected the server's password in {self.password_file}: {error.strerror}. "
-                "Set CARLIB_DATA_DIR to another folder."
-            ) from None
 
-    def refusal(self) -> str | None:
-        """Connect once: None where the server accepted, else what it or the system said."""
+    def connection_error(self) -> str | None:
+        """Connect once: None where the server accepts, else the server's or the system's error."""
         address = self.address()
-        if address is None:
-            return "it has not said yet where it listens"
+        # After a kill another server may have the port; the socket's folder is this server's alone.
+        if address is None or (not address[0] and self.pid() is None):
+            return "no server listens"
+        socket_folder, port = address
         try:
-            connection = psycopg2.connect(
-                host=address.socket_folder or "127.0.0.1",
-                port=address.port,
+            psycopg2.connect(
+                host=socket_folder or "127.0.0.1",
+                port=port,
                 user="postgres",
                 dbname="postgres",
-                password="" if address.socket_folder else self.password(),
+                password="" if socket_folder else self.password(),
                 sslmode="disable",
                 connect_timeout=5,
-            )
+            ).close()
         except psycopg2.OperationalError as error:
-            said = str(error).strip()
-            return None if any(full in said for full in _FULL) else said
-        with contextlib.closing(connection), connection.cursor() as cursor:
-            if address.socket_folder:  # in a folder that is this server's alone
-                return None
-            cursor.execute("SHOW data_directory")
-            there = Path(cursor.fetchall()[0][0])
-        return None if _same_folder(there, self.data) else "another server listens on this port"
+            message = str(error).strip()
+            return None if any(full in message for full in _FULL) else message
+        return None
 
     def wait_until_it_answers(self) -> bool:
-        """True once the server accepts connections; False where none is alive.
+        """Return True once the server accepts connections, False where none is alive.
 
         Raises:
-            ServerError: it is alive, but does not accept connections in time.
+            ServerError: It is alive, but does not accept connections in time.
         """
-        begin = spoke = time.monotonic()
-        while (refusal := self.refusal()) is not None:
+        deadline = time.monotonic() + START_SECONDS
+        while (error := self.connection_error()) is not None:
             pid = self.pid()
             if pid is None:
                 return False
-            now = time.monotonic()
-            if "FATAL" in refusal:  # it talks: starting, recovering or stopping
-                spoke = now
-            if now - spoke > SILENCE_SECONDS or now - begin > RECOVERY_SECONDS:
+            if time.monotonic() > deadline:
                 raise ServerError(
                     f"The embedded PostgreSQL (process {pid}) is alive, but does not accept "
-                    f"connections: {refusal}. End that process and try again."
+                    f"connections: {error}. End that process and try again."
                 )
             time.sleep(0.05)
         return True
 
     def clear_after_a_kill(self) -> None:
-        """Remove what a killed server leaves behind: its pid file and its child processes.
-
-        Call it only where the server itself is not alive.
-        """
+        """Remove the pid file and the child processes of a server that is not alive itself."""
         self.pid_file.unlink(missing_ok=True)
-        orphans = psutil.process_iter()
-        for end in (psutil.Process.terminate, psutil.Process.kill):
-            orphans = [orphan for orphan in orphans if self._works_here(orphan.pid)]
-            for orphan in orphans:
-                with contextlib.suppress(psutil.Error):
-                    end(orphan)
-            patience = time.monotonic() + ORPHAN_SECONDS
-            while time.monotonic() < patience and any(self._works_here(p.pid) for p in orphans):
-                time.sleep(0.02)
+        orphans = [p for p in psutil.process_iter() if self._is_our_process(p.pid)]
+        for orphan in orphans:
+            with contextlib.suppress(psutil.Error):
+                orphan.kill()
+        deadline = time.monotonic() + ORPHAN_SECONDS
+        while any(self._is_our_process(p.pid) for p in orphans) and time.monotonic() < deadline:
+            time.sleep(0.02)
 
-    def _works_here(self, pid: int) -> bool:
+    def _is_our_process(self, pid: int) -> bool:
         """Whether `pid` is a live PostgreSQL process of this data folder."""
         try:
             process = psutil.Process(pid)
             return (
                 process.name().lower().startswith("postgres")
                 and process.status() != psutil.STATUS_ZOMBIE
-                and _same_folder(Path(process.cwd()), self.data)
+                and self.data.samefile(self._working_folder(process))
             )
         except (psutil.Error, OSError):
             return False
+
+    def _working_folder(self, process: psutil.Process) -> str:
+        try:
+            return process.cwd()
+        except psutil.AccessDenied:
+            # In a container even root may not look into another user's process: that user may.
+            command = ["readlink", f"/proc/{process.pid}/cwd"]
+            options = self.user.subprocess_options()
+            return subprocess.run(command, capture_output=True, text=True, **options).stdout[:-1]
 
     def _pid_file_lines(self) -> list[str]:
         try:
             return self.pid_file.read_text(encoding="utf-8", errors="replace").split("\n")
         except OSError:
             return []
-
-
-def _same_folder(one: Path, other: Path) -> bool:
-    try:
-        return one.samefile(other)
-    except OSError:
-        return False

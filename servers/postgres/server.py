@@ -9,8 +9,6 @@ while the server is started or stopped), and in `users/` one file for each proce
 server, locked as long as this process lives: the system frees it, whatever ends the process.
 """
 
-from __future__ import annotations
-
 import atexit
 import contextlib
 import os
@@ -19,85 +17,87 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Self
 
-from filelock import FileLock, Timeout
+import platformdirs
+from filelock import FileLock
 from sqlalchemy import URL
 
 from servers.postgres.cluster import Cluster
-from servers.postgres.errors import ServerError
+from servers.postgres.errors import ServerError, disk_errors
 from servers.postgres.os_user import server_user
-from servers.postgres.places import data_folder, disk_errors
 from servers.postgres.users import Users
 
-LOCK_SECONDS = 900  # longer than the slowest start
+LOCK_SECONDS = 300  # longer than the slowest start
 TEMPORARY_PREFIX = "carlib-temporary-"
-ABANDONED_SECONDS = 60  # a temporary folder this old that nobody holds is left over from a kill
-
-_shared: dict[tuple[int, Path], EmbeddedServer] = {}
-_shared_lock = threading.Lock()
+ABANDONED_SECONDS = 60  # a younger temporary folder may belong to a server that is just starting
 
 
 class EmbeddedServer:
     """The PostgreSQL server of one data folder, shared by all processes that start it.
 
     Args:
-        data_dir: the data folder; None is `$CARLIB_DATA_DIR`, else a folder `postgresql-18` in
+        data_dir: The data folder; None is `$CARLIB_DATA_DIR`, else a folder `postgresql-18` in
             carlib's place among the user's data.
-        tcp: listen on 127.0.0.1 with a password, as on Windows always, and not on a Unix socket
-            in a folder that nobody else can enter. It counts for a server that is started, not
-            for one that runs already.
-        temporary: the data need not outlive a power failure just after it was first made, so that
-            is done faster. Nothing else is less safe.
+        tcp: Listen on 127.0.0.1 with a password, as on Windows always, and not on a Unix socket
+            in a folder that nobody else can enter. Like `settings` it takes effect when the
+            server starts, not on one that is running.
+        temporary: The server is this object's alone: `close` stops it even if other processes use
+            it, and its cluster is made without waiting for the disk.
+        settings: More of PostgreSQL's settings, by name.
 
     Raises:
-        ServerError: the path can't be used, or we are root and no user can be made for the server.
+        ServerError: The path can't be used, or we are root and no user can be made for the server.
     """
 
     def __init__(
-        self, data_dir: str | Path | None = None, *, tcp: bool = False, temporary: bool = False
+        self,
+        data_dir: str | Path | None = None,
+        *,
+        tcp: bool = False,
+        temporary: bool = False,
+        settings: Mapping[str, str] | None = None,
     ) -> None:
         tcp = tcp or sys.platform == "win32"
-        self.data_dir = data_folder(data_dir)
-        self._cluster = Cluster(self.data_dir, server_user(), tcp, temporary)
+        data_dir = data_dir or os.environ.get("CARLIB_DATA_DIR")
+        data_dir = Path(data_dir or platformdirs.user_data_path("carlib") / "postgresql-18")
+        self.data_dir = data_dir.expanduser().resolve()
+        self._cluster = Cluster(self.data_dir, server_user(), tcp, temporary, settings or {})
         self._users = Users(self.data_dir / "users")
-        self._exiting = False
+        self._process = os.getpid()
         self._threads = threading.RLock()
 
-    def __enter__(self) -> EmbeddedServer:
+    def __enter__(self) -> Self:
         return self.start()
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def __repr__(self) -> str:
-        return f"EmbeddedServer({str(self.data_dir)!r}, pid={self.pid})"
-
     @property
     def pid(self) -> int | None:
-        """The process id of the live server, None where there is none."""
+        """The process id of the live server, None without one."""
         return self._cluster.postmaster.pid()
 
     @property
     def url(self) -> URL:
-        """The URL of the server's database `postgres`; where it has a password, its text masks it.
+        """The URL of the server's database `postgres`; its text masks the password.
 
         Raises:
-            ServerError: the server does not run.
+            ServerError: The server does not run.
         """
         address = self._cluster.postmaster.address()
         if address is None:
             raise ServerError("Expected the embedded PostgreSQL to run, it does not: start() it.")
-        name, role, port = "postgresql+psycopg2", "postgres", address.port
-        if address.socket_folder:
-            query = {"host": address.socket_folder, "port": str(port)}
-            return URL.create(name, role, database="postgres", query=query)
-        password = self._cluster.postmaster.password()
-        query = {"sslmode": "disable"}
-        return URL.create(name, role, password, "127.0.0.1", port, "postgres", query)
+        socket_folder, port = address
+        url = URL.create("postgresql+psycopg2", "postgres", database="postgres")
+        if socket_folder:
+            return url.set(query={"host": socket_folder, "port": str(port)})
+        url = url.set(host="127.0.0.1", port=port, query={"sslmode": "disable"})
+        return url.set(password=self._cluster.postmaster.password())
 
-    def start(self) -> EmbeddedServer:
+    def start(self) -> Self:
         """Become one of the server's users, and start it unless it answers.
 
         A cluster is made where there is none. After a kill of the server, whatever it had
@@ -107,116 +107,93 @@ class EmbeddedServer:
             This object.
 
         Raises:
-            ServerError: the server could not be made or started, with the end of its log.
+            ServerError: The server could not be made or started, with the end of its log.
         """
         with self._threads, disk_errors(self.data_dir):
-            if self._exiting:
-                raise ServerError("This Python process ends: no server is started any more.")
-            if self._users.joined() and self._cluster.postmaster.refusal() is None:
+            if self._users.joined() and self._cluster.postmaster.connection_error() is None:
                 return self
-            self._make_folders()
-            with self._locked():
+            self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._users.folder.mkdir(mode=0o700, exist_ok=True)
+            self._cluster.user.allow_traverse(self.data_dir)
+            with self._lock():
                 try:
                     self._users.join()
                     self._cluster.ensure_running()
                 except BaseException:
                     self._users.leave()
                     raise
-                atexit.unregister(self._close_at_exit)
-            atexit.register(self._close_at_exit)
+            atexit.unregister(self.close)
+            atexit.register(self.close)
             return self
 
-    def close(self, *, force: bool = False) -> None:
+    def close(self) -> None:
         """End this process's use of the server; stop the server if nobody else uses it.
 
-        Args:
-            force: stop it even if other processes use it.
-
         Raises:
-            ServerError: the server did not stop.
+            ServerError: The server did not stop.
         """
         with self._threads, disk_errors(self.data_dir):
-            atexit.unregister(self._close_at_exit)
-            if not self._users.folder.is_dir():  # somebody removed it all
+            atexit.unregister(self.close)
+            if not self._users.folder.is_dir():  # the whole data folder was removed
                 self._users.leave()
                 return
-            with self._locked():
+            forked = self._process != os.getpid()
+            with self._lock():
                 self._users.leave()
-                if force or not self._users.any():
+                if (self._cluster.temporary and not forked) or not self._users.any():
                     self._cluster.stop()
 
-    def _close_at_exit(self) -> None:
-        self._exiting = True
-        with contextlib.suppress(ServerError):  # the next start mends what is left
-            self.close()
+    def _lock(self) -> FileLock:
+        return FileLock(self.data_dir / "lock", timeout=LOCK_SECONDS)
 
-    def _make_folders(self) -> None:
-        if not self.data_dir.exists():
-            self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._users.folder.mkdir(mode=0o700, exist_ok=True)
-        self._cluster.user.let_through(self.data_dir)
 
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
-        lock = FileLock(self.data_dir / "lock", timeout=LOCK_SECONDS)
-        try:
-            lock.acquire()
-        except Timeout:
-            raise ServerError(
-                f"Another process has been starting or stopping the server for {LOCK_SECONDS} "
-                f"seconds: it holds {lock.lock_file}. End it and try again."
-            ) from None
-        try:
-            yield
-        finally:
-            lock.release()
+_shared: dict[Path, EmbeddedServer] = {}
 
 
 def embedded_server(data_dir: str | Path | None = None) -> EmbeddedServer:
-    """The running server of `data_dir`; all calls in one process share one `EmbeddedServer`.
+    """Return the running server of `data_dir`; all calls in one process share one object.
 
     Raises:
-        ServerError: as `EmbeddedServer.start`.
+        ServerError: As `EmbeddedServer.start`.
     """
-    key = (os.getpid(), data_folder(data_dir))
-    with _shared_lock:
-        server = _shared.get(key) or _shared.setdefault(key, EmbeddedServer(key[1]))
-    return server.start()
+    server = EmbeddedServer(data_dir)
+    return _shared.setdefault(server.data_dir, server).start()
 
 
 @contextlib.contextmanager
-def temporary_server(tcp: bool = False) -> Iterator[EmbeddedServer]:
-    """A server of one's own for a `with` block, in a temporary folder that is gone afterwards.
+def temporary_server(
+    tcp: bool = False, settings: Mapping[str, str] | None = None
+) -> Iterator[EmbeddedServer]:
+    """Run a private server for a `with` block, in a temporary folder that goes with it.
 
-    Give other processes its URL in CARLIB_DATABASE_URL, not its folder in CARLIB_DATA_DIR: then
-    only the process of the `with` block starts and stops it, and the others may be killed.
-    Folders that a killed process left behind are cleared first.
+    A server whose process was killed inside its block is stopped by a later call.
+
+    Args:
+        tcp: Listen on 127.0.0.1 with a password, not on a Unix socket.
+        settings: More of PostgreSQL's settings, by name: `{"max_connections": "300"}`.
+
+    Yields:
+        The server, with its `url`, `data_dir` and `pid`.
 
     Raises:
-        ServerError: as `EmbeddedServer.start`.
+        ServerError: As `EmbeddedServer.start`.
     """
     parent = Path(tempfile.gettempdir())
     with disk_errors(parent):
-        for folder in parent.glob(f"{TEMPORARY_PREFIX}*"):
-            _clear_if_abandoned(folder)
+        _stop_abandoned(parent)
         folder = Path(tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, dir=parent)).resolve()
-    server = EmbeddedServer(folder, tcp=tcp, temporary=True)
-    try:
+    with contextlib.ExitStack() as stack:
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        server = EmbeddedServer(folder, tcp=tcp, temporary=True, settings=settings)
+        stack.callback(server.close)
         yield server.start()
-    finally:
-        try:
-            server.close(force=True)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
-def _clear_if_abandoned(folder: Path) -> None:
-    with contextlib.suppress(OSError, ServerError):
-        found = folder.lstat()
-        mine = sys.platform == "win32" or found.st_uid == os.geteuid()
-        if not mine or time.time() - found.st_mtime < ABANDONED_SECONDS:
-            return
-        server = EmbeddedServer(folder)
-        if not server._users.folder.is_dir() or not server._users.any():
-            server.close(force=True)
-            shutil.rmtree(folder)
+def _stop_abandoned(parent: Path) -> None:
+    """Stop the servers of killed processes; their folders are the system's to clear."""
+    for folder in parent.glob(f"{TEMPORARY_PREFIX}*"):
+        with contextlib.suppress(OSError, ServerError):
+            state = folder.lstat()
+            ours = sys.platform == "win32" or state.st_uid == os.geteuid()
+            if ours and time.time() - state.st_mtime > ABANDONED_SECONDS:
+                EmbeddedServer(folder).close()

@@ -4,8 +4,6 @@ The lock is the operating system's, so it is free again whatever ended the proce
 but `joined` is called while the server's main lock is held.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import secrets

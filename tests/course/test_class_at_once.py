@@ -41,7 +41,7 @@ def shared() -> Iterator[EmbeddedServer]:
         engine = create_engine(server.url)
         run(engine, f"ALTER SYSTEM SET max_connections = {20 + CONNECTIONS_EACH * LEARNERS}")
         engine.dispose()
-        server.close(force=True)
+        server.close()
         server.start()
         yield server
 

@@ -101,7 +101,7 @@ def course() -> Iterator[Course]:
     found = f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}"
     ours = {"PATH": found, "CARLIB_DATA_DIR": str(folder / "data"), "PYTHON": ""}
     yield Course(folder, kept | CONTENT["jobs"]["grades"]["env"] | ours)
-    EmbeddedServer(folder / "data").close(force=True)  # nbval kills its kernels
+    EmbeddedServer(folder / "data", temporary=True).close()  # nbval kills its kernels
     shutil.rmtree(folder, ignore_errors=True)
 
 

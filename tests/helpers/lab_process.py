@@ -108,7 +108,7 @@ def running_lab(folder: Path, notebooks: Path, lesson: str) -> Iterator[Lab]:
         except subprocess.TimeoutExpired:  # it waits for ever for a kernel that is just starting
             process.kill()
             process.wait()
-        EmbeddedServer(data).close(force=True)
+        EmbeddedServer(data, temporary=True).close()
         shutil.rmtree(data, ignore_errors=True)
 
 

@@ -1,7 +1,5 @@
 """What tests of the embedded server share: ask it, kill it, see what is left."""
 
-from __future__ import annotations
-
 import os
 import stat
 import sys

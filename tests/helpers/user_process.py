@@ -1,23 +1,17 @@
 """Another process that uses the embedded server of a folder: it runs the SQL that it is sent."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Self
 
-# Warnings are errors there too; the last answer is given before the process ends by itself.
+# Warnings are errors there too.
 _PROGRAM = """
 import sys
 from carlib.connection import connect
 engine = connect(schema="shared")
-print("ready", flush=True)
 for line in sys.stdin:
-    if line == "connect\\n":
-        engine.dispose()
-        engine = connect(schema="shared")
-        line = "SELECT 'connected'"
     with engine.begin() as connection:
         result = connection.exec_driver_sql(line)
         answer = result.scalar_one() if result.returns_rows else "done"
@@ -27,41 +21,38 @@ engine.dispose()
 
 
 class UserProcess:
-    """A process that called connect() on the server of `data_dir`, and waits for SQL."""
+    """A process that calls connect() on the server of `data_dir`, and then waits for SQL."""
 
-    def __init__(self, data_dir: Path, *, wait: bool = True, **environment: str) -> None:
-        inherited = {k: v for k, v in os.environ.items() if k != "XDG_RUNTIME_DIR"}
+    def __init__(self, data_dir: Path) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-W", "error", "-c", _PROGRAM],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**inherited, "CARLIB_DATA_DIR": str(data_dir), **environment},
+            env={**os.environ, "CARLIB_DATA_DIR": str(data_dir)},
         )
-        if wait:
-            self.wait_until_ready()
 
-    def __enter__(self) -> UserProcess:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.kill()
 
-    def wait_until_ready(self) -> UserProcess:
-        """Wait until its connect() has returned."""
-        assert self._answer().startswith("PostgreSQL 18.")
-        assert self._answer() == "ready"
-        return self
-
-    def ask(self, sql: str) -> str:
-        """Run a statement there, in a transaction of its own."""
+    def send(self, sql: str) -> None:
+        """Let it run a statement in a transaction of its own, and don't wait."""
         self.process.stdin.write(f"{sql}\n")
         self.process.stdin.flush()
-        return self._answer()
+
+    def ask(self, sql: str) -> str:
+        """Run a statement there once it is connected; return its only value."""
+        self.send(sql)
+        answer = self.process.stdout.readline().rstrip("\n")
+        assert answer, f"the process ended: {self.process.communicate(timeout=60)[1]}"
+        return answer
 
     def exit(self) -> None:
-        """Let it end normally, and see that nothing was amiss."""
+        """Let it end normally, without a word."""
         _, errors = self.process.communicate(timeout=60)
         assert (self.process.returncode, errors) == (0, "")
 
@@ -72,9 +63,3 @@ class UserProcess:
             self.process.wait(timeout=60)
         for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
             stream.close()
-
-    def _answer(self) -> str:
-        line = self.process.stdout.readline().rstrip("\n")
-        if not line:
-            raise AssertionError(f"the process ended: {self.process.communicate(timeout=60)[1]}")
-        return line

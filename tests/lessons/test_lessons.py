@@ -98,7 +98,7 @@ def test_in_any_order_and_two_at_once_on_a_server_that_the_first_one_starts() ->
         with ThreadPoolExecutor(max_workers=2) as pool:
             validations = list(pool.map(lambda path: validate(path, environment), paths))
     finally:  # nbval kills its kernels, so none of them stops the server
-        EmbeddedServer(folder).close(force=True)
+        EmbeddedServer(folder, temporary=True).close()
         shutil.rmtree(folder, ignore_errors=True)
     failed = [one.report for one in validations if not one.passed]
     order = [path.stem for path in paths]

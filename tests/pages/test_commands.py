@@ -119,7 +119,7 @@ def course() -> Iterator[TinyCourse]:
             path.write_text(content, encoding="utf-8")
         yield made
     finally:
-        EmbeddedServer(folder / "data").close(force=True)
+        EmbeddedServer(folder / "data", temporary=True).close()
         shutil.rmtree(folder)
 
 
