@@ -1,9 +1,8 @@
 """``carlib grade``: execute learners' notebooks again and say which exercises are right.
 
-Of a notebook only the text of its code cells counts. Each runs in a kernel of its own, on a server
-of its own, and what `check` says there is the verdict; SQL is checked once more here, on tables that
-no learner's code has seen. That stops accidents and stored outputs, not malice: code of learners runs
-with the rights of the user who grades.
+Of a notebook only the text of its code cells counts. It runs in a kernel and on a server of its
+own; what `check` says there is the verdict, and SQL is checked once more here, on tables that no
+learner's code has seen. Stored outputs gain nothing by that; malice takes a container to stop.
 """
 
 import argparse
@@ -13,8 +12,8 @@ import os
 import re
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
@@ -42,22 +41,14 @@ VERDICTS = {Kind.RIGHT: RIGHT, Kind.WRONG: WRONG, Kind.UNTRIED: UNTRIED, Kind.UN
 ANSWER = "application/vnd.carlib.answer+json"
 # Before the first cell: whatever is handed to `check` is shown as data that no reader sees.
 PROLOGUE = f"""
-def _():
-    from exercises import notebook
-    from IPython.display import publish_display_data
-
-    check = notebook.check
-
-    def check_and_tell(exercise, answer, engine):
-        feedback = check(exercise, answer, engine)
-        told = [exercise.name, answer if isinstance(answer, str) else "", *vars(feedback).values()]
-        publish_display_data({{"{ANSWER}": [str(part) for part in told]}})
-        return feedback
-
-    notebook.check = check_and_tell
-
-
-_()
+from exercises import notebook as _notebook
+from IPython.display import publish_display_data as _publish
+def _check_and_tell(exercise, answer, engine, check=_notebook.check):
+    feedback = check(exercise, answer, engine)
+    sql = answer if isinstance(answer, str) else ""
+    _publish({{"{ANSWER}": [exercise.name, sql, *map(str, vars(feedback).values())]}})
+    return feedback
+_notebook.check = _check_and_tell
 """
 # No token of a CI service reaches a learner's code, nor a server that is not its own.
 HIDDEN = re.compile(r"TOKEN|SECRET|PASS|KEY|CREDENTIAL|AUTH|^PG|^CARLIB|^ACTIONS|^GITHUB", re.I)
@@ -68,20 +59,18 @@ XML_REFUSES = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]
 class Grade:
     """What became of one exercise: a verdict, what the check said, and the answer if it was SQL."""
 
-    exercise: str
-    verdict: str = MISSING
+    verdict: str
     text: str = ""
     answer: str = ""
 
 
 @dataclass
 class LessonGrade:
-    """One learner's lesson: its exercises, the errors of its cells, and the seconds it took."""
+    """One lesson of a learner: its exercises, and the errors of its cells."""
 
     lesson: str
-    exercises: list[Grade]
+    exercises: dict[str, Grade]
     problems: list[str] = field(default_factory=list)
-    seconds: float = 0.0
 
 
 @dataclass
@@ -97,8 +86,7 @@ def grade(options: argparse.Namespace) -> int:
     """Grade the notebooks of folders, write what was asked for and print a table.
 
     Args:
-        options: Of the command line: `folder`, `only`, `rows`, `seconds` (for a cell), `require`,
-            `json`, `junit`, `notebooks`.
+        options: Of the command line; `seconds` is the limit for each cell.
 
     Returns:
         0, or 1 where a learner has fewer exercises right than is required.
@@ -108,46 +96,48 @@ def grade(options: argparse.Namespace) -> int:
         ServerError: No server can be started here.
     """
     lessons = choose_lessons(find_lessons(options.notebooks), options.only)
-    asked = {lesson: exercises for lesson in lessons if (exercises := exercises_asked(lesson))}
+    asked = {lesson: found for lesson in lessons if (found := exercises_asked(lesson))}
     total = sum(map(len, asked.values()))
     if options.require not in (None, "all", *map(str, range(total + 1))):
         raise UsageError(f"--require takes 'all' or 0 to {total}, found {options.require!r}.")
     required = total if options.require == "all" else int(options.require or 0)
     parameters = assign_parameters(list(asked), {"rows": options.rows or ROWS})
+    submissions = find_learners(options.folder, list(asked))
     learners = []
     with temporary_server() as server:
         engine = connect(server.url, schema="grading")
         create_tables(engine)
         initial_load(engine, generate_cars(300, seed=20241110))
-        for name, notebooks in find_learners(options.folder, list(asked)).items():
+        for name, notebooks in submissions.items():
             learners.append(learner := LearnerGrade(name, []))
             for (lesson, exercises), values in zip(asked.items(), parameters, strict=True):
-                graded = LessonGrade(lesson.name, [Grade(exercise.name) for exercise in exercises])
+                path = notebooks.get(lesson.name)
+                verdict = UNTRIED if path else MISSING
+                graded = LessonGrade(lesson.name, {name: Grade(verdict) for name in exercises})
                 learner.lessons.append(graded)
-                if path := notebooks.get(lesson.name):
+                if path:
                     print(f"{printable(name)} {lesson.name}", file=sys.stderr, flush=True)
                     values = {**lesson.parameters, **values, "schema": "graded"}
                     grade_notebook(path, exercises, graded, values, options.seconds, engine)
-                learner.right += sum(item.verdict == RIGHT for item in graded.exercises)
+                learner.right += sum(item.verdict == RIGHT for item in graded.exercises.values())
         engine.dispose()
-    as_json = json.dumps([asdict(learner) for learner in learners], indent=2).encode()
+    as_json = json.dumps(list(map(asdict, learners)), indent=2).encode()
     for path, content in ((options.json, as_json), (options.junit, as_junit(learners))):
         if path:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
     print(as_table(learners, total))
-    short = [learner.name for learner in learners if learner.right < required]
-    if short:
-        print(f"Fewer than {required} of {total} right: {len(short)} of {len(learners)}.")
+    if short := sum(learner.right < required for learner in learners):
+        print(f"Fewer than {required} of {total} right: {short} of {len(learners)}.")
     return 1 if short else 0
 
 
-def exercises_asked(lesson: Lesson) -> list[Exercise]:
-    """Return the exercises that a lesson asks, in the order of their module."""
+def exercises_asked(lesson: Lesson) -> dict[str, Exercise]:
+    """Return the exercises that a lesson asks by their names, in the order of their module."""
     text = "\n".join(cell.source for cell in lesson.notebook.cells if cell.cell_type == "code")
     opened = re.search(r"open_lesson\(\s*\w+\s*,\s*[\"'](\w+)[\"']", text)
     exercises = exercises_of(opened[1]) if opened else ()
-    return [exercise for exercise in exercises if f"ex.{exercise.name}.check(" in text]
+    return {each.name: each for each in exercises if f"ex.{each.name}.check(" in text}
 
 
 def find_learners(folders: Sequence[Path], lessons: Sequence[Lesson]) -> dict[str, dict[str, Path]]:
@@ -175,69 +165,58 @@ def find_learners(folders: Sequence[Path], lessons: Sequence[Lesson]) -> dict[st
         alone = re.search(r"\.ipynb\b|\b(\d_\w+|workbook|notebooks)\b", tops)
         for path in paths:
             home = folder.resolve().name if alone else path.relative_to(folder).parts[0]
-            other = learners.setdefault(home, {}).setdefault(path.stem, path)
-            if other != path:
+            if (other := learners.setdefault(home, {}).setdefault(path.stem, path)) != path:
                 raise NothingToGrade(
-                    f"Expected one {path.name} of {home}, found {other} and {path}. Remove one."
+                    f"Expected one {path.name} of {home}: remove {other} or {path}"
                 )
     return learners
 
 
 def grade_notebook(
     path: Path,
-    exercises: Sequence[Exercise],
+    exercises: dict[str, Exercise],
     graded: LessonGrade,
     values: dict[str, object],
     seconds: float,
     engine: Engine,
 ) -> None:
     """Execute a learner's notebook and enter what became of each exercise into `graded`."""
-    started = time.perf_counter()
-    for item in graded.exercises:
-        item.verdict = UNTRIED
     try:
-        cells = [
-            cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"
-        ]
+        cells = [c for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"]
     except Exception as error:  # nbformat raises many kinds on files that are no notebooks
         graded.problems.append(f"It can't be read as a notebook: {error}"[:300])
         return
     tagged = [n for n, cell in enumerate(cells, 1) if "parameters" in cell.metadata.get("tags", [])]
     sources = [PROLOGUE, *(cell.source for cell in cells)]
-    first = max(tagged, default=0) + 1
-    sources.insert(first, "\n".join(f"{name} = {value!r}" for name, value in values.items()))
+    sources.insert(
+        max(tagged, default=0) + 1,
+        "\n".join(f"{name} = {value!r}" for name, value in values.items()),
+    )
     notebook = new_notebook(cells=[new_code_cell(source) for source in sources])
-    kept = {name: value for name, value in os.environ.items() if not HIDDEN.search(name)}
+    environment = {name: text for name, text in os.environ.items() if not HIDDEN.search(name)}
     with temporary_server() as server, tempfile.TemporaryDirectory() as folder:
-        client = NotebookClient(
-            notebook,
-            timeout=int(seconds),
-            allow_errors=True,
-            resources={"metadata": {"path": folder}},
-            log=logging.Logger("grade", logging.CRITICAL),
-        )
+        client = NotebookClient(notebook, timeout=int(seconds), allow_errors=True)
+        client.resources, client.log = {"metadata": {"path": folder}}, logging.Logger("", 100)
+        client.extra_arguments = ["--IPKernelApp.log_level=ERROR"]
         url = server.url.render_as_string(hide_password=False)
-        kept |= {"CARLIB_DATABASE_URL": url, "TQDM_DISABLE": "1", "MPLBACKEND": "agg"}
+        environment |= {"CARLIB_DATABASE_URL": url, "IPYTHONDIR": folder, "TQDM_DISABLE": "1"}
         try:
-            client.execute(env=kept | {"IPYTHONDIR": folder})
-        except CellTimeoutError:
-            graded.problems.append(f"A cell took longer than {seconds:g} s; the rest was not run.")
-        except DeadKernelError:
-            graded.problems.append("The kernel died; the rest was not run.")
-    by_name = {exercise.name: exercise for exercise in exercises}
-    items = {item.exercise: item for item in graded.exercises}
+            client.execute(env=environment)
+        except (CellTimeoutError, DeadKernelError) as error:
+            dead = isinstance(error, DeadKernelError)
+            reason = "the kernel died" if dead else f"a cell took longer than {seconds:g} s"
+            graded.problems.append(f"The rest was not run: {reason}.")
     for output in (output for cell in notebook.cells for output in cell.outputs):
         if output.output_type == "error":
             graded.problems.append(f"{output.ename}: {output.evalue}"[:300])
         elif told := output.get("data", {}).get(ANSWER):
-            name, answer, *parts = told
-            feedback = Feedback(Kind(parts[0]), *parts[1:])
-            # The last answer counts, not a stub that was left standing below it.
-            if name in items and feedback.kind is not Kind.UNTRIED:
-                feedback = check(by_name[name], answer, engine) if answer else feedback
-                items[name].verdict, items[name].answer = VERDICTS[feedback.kind], answer
-                items[name].text = repr(feedback).partition("\n")[2].strip()
-    graded.seconds = round(time.perf_counter() - started, 1)
+            with suppress(ValueError, TypeError, KeyError):  # a learner can show such data too
+                name, answer, kind, *parts = told
+                feedback, item = Feedback(Kind(kind), *parts), graded.exercises[name]
+                if feedback.kind is not Kind.UNTRIED:  # a stub left standing below an answer
+                    feedback = check(exercises[name], answer, engine) if answer else feedback
+                    item.verdict, item.answer = VERDICTS[feedback.kind], answer
+                    item.text = repr(feedback).partition("\n")[2].strip()
 
 
 def as_table(learners: Sequence[LearnerGrade], total: int) -> str:
@@ -245,18 +224,14 @@ def as_table(learners: Sequence[LearnerGrade], total: int) -> str:
     rows = [["learner", *(item.lesson for item in learners[0].lessons), "right"]]
     details = []
     for learner in learners:
-        counts = []
+        row = [learner.name]
         for item in learner.lessons:
-            verdicts = [grade.verdict for grade in item.exercises]
-            counts.append(f"{verdicts.count(RIGHT)}/{len(verdicts)}{' !' * bool(item.problems)}")
-            where = f"{learner.name} {item.lesson}"
-            details += [f"{where}: ! {problem}" for problem in item.problems]
-            details += [
-                f"{where}: {grade.exercise}: {grade.verdict}. {' '.join(grade.text.split())}".strip()
-                for grade in item.exercises
-                if grade.verdict == WRONG
-            ]
-        rows.append([learner.name, *counts, f"{learner.right}/{total}"])
+            verdicts = [result.verdict for result in item.exercises.values()]
+            row.append(f"{verdicts.count(RIGHT)}/{len(verdicts)}{' !' * bool(item.problems)}")
+            notes = [f"! {problem}" for problem in item.problems]
+            notes += [f"{n}: {r.text}" for n, r in item.exercises.items() if r.verdict == WRONG]
+            details += [f"{learner.name} {item.lesson}: {' '.join(note.split())}" for note in notes]
+        rows.append([*row, f"{learner.right}/{total}"])
     rows = [[printable(field) for field in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
@@ -267,22 +242,18 @@ def as_junit(learners: Sequence[LearnerGrade]) -> bytes:
     """Write JUnit XML: a suite for each learner, a case for each exercise; not tried is skipped."""
     root = Element("testsuites", name="carlib grade")
     for learner in learners:
-        suite = SubElement(root, "testsuite", name=_legal(learner.name))
+        suite = SubElement(root, "testsuite", name=XML_REFUSES.sub("\ufffd", learner.name))
         for item in learner.lessons:
-            for grade in item.exercises:
-                where = {"classname": _legal(f"{learner.name}.{item.lesson}")}
-                case = SubElement(suite, "testcase", where, name=grade.exercise)
-                if grade.verdict == UNTRIED:
+            for name, result in item.exercises.items():
+                case = SubElement(suite, "testcase", classname=item.lesson, name=name)
+                if result.verdict == UNTRIED:
                     SubElement(case, "skipped")
-                elif grade.verdict != RIGHT:
-                    failure = SubElement(case, "failure", message=grade.verdict)
-                    failure.text = _legal("\n".join([grade.text, *item.problems]))
-        suite.set("tests", str(len(suite)))
-        suite.set("failures", str(len(suite.findall("testcase/failure"))))
-        suite.set("skipped", str(len(suite.findall("testcase/skipped"))))
+                elif result.verdict != RIGHT:
+                    text = "\n".join([result.text, *item.problems])
+                    failure = SubElement(case, "failure", message=result.verdict)
+                    failure.text = XML_REFUSES.sub("\ufffd", text)
+        counted = {"tests": "*", "failures": "*/failure", "skipped": "*/skipped"}
+        for name, path in counted.items():
+            suite.set(name, str(len(suite.findall(path))))
     indent(root)
     return tostring(root, encoding="utf-8", xml_declaration=True)
-
-
-def _legal(text: str) -> str:
-    return XML_REFUSES.sub("\ufffd", text)
