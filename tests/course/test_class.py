@@ -206,6 +206,7 @@ def test_any_names_make_folders_and_schemas_apart_or_are_refused(
     assert all(learner.name.isprintable() for learner in learners)
 
 
+@pytest.mark.slow
 @posix_only
 def test_ctrl_c_ends_a_class_in_order(tmp_path: Path) -> None:
     waits = "import time, pathlib\npathlib.Path(file).touch()\ntime.sleep(90)"
@@ -214,7 +215,7 @@ def test_ctrl_c_ends_a_class_in_order(tmp_path: Path) -> None:
     (tmp_path / "class.csv").write_text("name\nAda\nBea\n", encoding="utf-8")
     (tmp_path / "tmp").mkdir()
     running = subprocess.Popen(
-        [sys.executable, *"-m course run --notebooks nb --class class.csv --output out".split()],
+        [sys.executable, "-m", "course", "run", "--notebooks", "nb", "--class", "class.csv"],
         cwd=tmp_path,
         env=os.environ | {"TMPDIR": str(tmp_path / "tmp")},
         stdout=subprocess.PIPE,
@@ -229,7 +230,7 @@ def test_ctrl_c_ends_a_class_in_order(tmp_path: Path) -> None:
     finally:
         running.kill()
     assert (running.returncode, out) == (130, ""), err
-    page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    page = (tmp_path / "build" / "class" / "index.html").read_text(encoding="utf-8")
     assert "0 of 2 learners ok" in page
     assert page.count("not run") == 1
     assert not list((tmp_path / "tmp").iterdir())  # nor is its server left
