@@ -62,8 +62,8 @@ def make_roles(class_file: Path, output: Path, database_url: str | None = None) 
             _run_file(connection, "shared_server.sql")
             for learner in new:
                 url = _make_role(connection, learner, engine.url)
-                quoted = url.render_as_string(hide_password=False).replace("'", "'\\''")
-                file.write(f"{learner.url_variable}='{quoted}'\n")
+                address = url.render_as_string(hide_password=False)  # percent-encodes quotes
+                file.write(f"{learner.url_variable}='{address}'\n")
             file.flush()
     except psycopg2.Error as error:
         raise RolesFailed(
