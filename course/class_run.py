@@ -63,11 +63,11 @@ class ClassRun:
     def failures(self) -> Iterator[str]:
         """Yield a line for each failure: whose it is, where, and the error."""
         for course in self.courses:
-            errors = [(course.learner, self.errors.get(course.learner, ""))]
-            errors += [
-                (f"{course.learner}, {run.lesson.name}", run.error) for run in course.lessons
-            ]
-            yield from (f"{place}: {' '.join(error.split())}" for place, error in errors if error)
+            errors = {course.learner: self.errors.get(course.learner, "")}
+            errors |= {f"{course.learner}, {run.lesson.name}": run.error for run in course.lessons}
+            for place, error in errors.items():
+                if error:
+                    yield f"{place}: {' '.join(error.split())}"
 
     def __str__(self) -> str:
         """The summary as a table, with the failures and the outcome below it."""
