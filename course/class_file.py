@@ -1,132 +1,131 @@
-"""The file of a class: its learners, and what each gets. All of it is checked before anything runs.
+"""The table of a class: a CSV file with a row for each learner, or each group.
 
-defaults:                     # what holds for everyone who says nothing else
-  rows: 5000
-learners:
-  - name: Ada Lovelace
-    seed: 1
-  - name: Group B
-    seed: 2
-    database_url: postgresql://group_b:${GROUP_B_PASSWORD}@db.example.org/course
+    name,seed,rows,database_url_env
+    Ada Lovelace,1,5000,ADA_URL
+
+Only `name` is required. The other columns are parameters of the lessons, where an empty field
+leaves the lesson's own value, and the NAME of an environment variable with the learner's URL.
 """
 
-from __future__ import annotations
-
+import csv
+import difflib
+import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from carlib._database_url import Secret
-from course.errors import UnknownParameter, WrongParameterType
-from course.folders import folder_names
-from course.lessons import Lesson
-from course.located_yaml import Located, read_located
-from course.parameters import did_you_mean, fits, takes
-from course.references import resolve_url
+from course.errors import ClassFileError
 
-NAME, URL = "name", "database_url"
-Entry = Mapping[str, Located]
+NAME, URL_VARIABLE = "name", "database_url_env"
+# Schemas that PostgreSQL or the lessons have, and what Windows takes for a device.
+_RESERVED = re.compile(r"pg_.*|public|extensions|information_schema|con|prn|aux|nul|(com|lpt)\d")
+_SLUG_BYTES = 48  # leaves room for a suffix in the 63 bytes of a PostgreSQL name
 
 
 @dataclass(frozen=True)
 class Learner:
-    """One entry of a class: a learner, or a group of them.
+    """A row of the table.
 
     Attributes:
-        name: As it is written in the file, white space made single blanks.
-        folder: The name as a folder and as a schema, see `folder_names`.
-        values: Parameter name to value, for all lessons that declare it.
-        database_url: The server; None for the one that the run brings along.
+        name: In Unicode's form NFC, with single blanks and without invisible characters.
+        slug: The name as a folder, a schema and a role, see `slug`.
+        values: Parameter name to value, both as text; empty fields are left out.
+        url_variable: The environment variable for the database URL, or "".
+        place: The file and line, to begin an error's message with.
     """
 
     name: str
-    folder: str
-    values: dict[str, object]
-    database_url: Secret | None = None
+    slug: str
+    values: dict[str, str]
+    url_variable: str
+    place: str
 
 
-def read_class(path: Path, lessons: Sequence[Lesson]) -> list[Learner]:
-    """Read the file of a class and check all that it says.
+def read_class(class_file: Path, parameters: Collection[str] | None = None) -> list[Learner]:
+    """Read the table of a class and check it as a whole.
 
     Args:
-        path: The YAML file.
-        lessons: All lessons whose parameters the file may set.
+        class_file: CSV in UTF-8, separated by commas; the first line names the columns.
+        parameters: The columns allowed besides `name` and `database_url_env`; None allows any.
 
     Returns:
-        The learners in the file's order, at least one. Each has a value for `schema`, by default
-        the name of the folder.
+        The learners in the file's order, at least one, no two with the same slug.
 
     Raises:
-        ClassFileError: It can't be read, a key or a name is there twice, a name is missing, a URL
-            is none or refers to an environment variable that is not set.
-        UnknownParameter: None of the lessons declares a key.
-        WrongParameterType: A value is of another kind than the lesson's default.
+        ClassFileError: The file can't be read, a column is unknown, or a row has a mistake.
     """
-    top = read_located(path)
-    keys = top.mapping("a class")
-    for key, located in keys.items():
-        if key not in ("defaults", "learners"):
-            raise located.error(
-                f"expected one of the keys defaults and learners, found {key!r}."
-                f"{did_you_mean(key, ('defaults', 'learners'))}"
+    learners: dict[str, Learner] = {}
+    try:
+        with class_file.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, skipinitialspace=True)
+            columns = [column.strip() for column in next(reader, [])]
+            _check_columns(f"{class_file}, line 1", columns, parameters)
+            for row in reader:
+                if any(map(str.strip, row)):
+                    learner = _learner(f"{class_file}, line {reader.line_num}", columns, row)
+                    if other := learners.get(learner.slug):
+                        raise ClassFileError(
+                            f"{learner.place}: {learner.name!r} would share the folder and schema "
+                            f"{learner.slug!r} with {other.name!r} ({other.place}). Let the names "
+                            "differ in a letter or digit near the beginning."
+                        )
+                    learners[learner.slug] = learner
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ClassFileError(f"Expected {class_file} to be CSV in UTF-8: {error}.") from None
+    if not learners:
+        raise ClassFileError(f"{class_file}: expected a row for each learner, found none.")
+    return list(learners.values())
+
+
+def _check_columns(place: str, columns: list[str], parameters: Collection[str] | None) -> None:
+    # Before anything of the line is repeated: without a heading, it may be a learner's row.
+    if NAME not in columns:
+        raise ClassFileError(
+            f"{place}: expected the names of the columns, separated by commas, with `{NAME}` among "
+            "them; found no such column."
+        )
+    known = [NAME, URL_VARIABLE, *(columns if parameters is None else sorted(parameters))]
+    for column in columns:
+        if columns.count(column) > 1:
+            raise ClassFileError(f"{place}: there are two columns {column!r}. Remove one.")
+        if column not in known:
+            near = difflib.get_close_matches(column, known, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise ClassFileError(
+                f"{place}: expected columns among {', '.join(known)}; found {column!r}.{hint}"
             )
-    if "learners" not in keys:
-        raise top.error("expected the key `learners` with an entry for each, found none.")
-    defaults = keys["defaults"].mapping("the defaults") if "defaults" in keys else {}
-    if NAME in defaults:
-        raise defaults[NAME].error("a name belongs to one learner, and can't be a default.")
-    _values(defaults, lessons)
-    entries = [(item, item.mapping("a learner")) for item in keys["learners"].sequence("learners")]
-    if not entries:
-        raise keys["learners"].error("expected at least one learner, found none.")
-    names = _names(entries)
-    return [
-        _learner(name, folder, {**defaults, **own}, lessons)
-        for name, folder, (_, own) in zip(names, folder_names(names), entries, strict=True)
-    ]
 
 
-def _names(entries: Iterable[tuple[Located, Entry]]) -> list[str]:
-    lines: dict[str, int] = {}
-    for item, own in entries:
-        if NAME not in own:
-            raise item.error("expected a learner with a `name`, found none.")
-        written = own[NAME]
-        # One letter can be written in two ways that look the same.
-        name = unicodedata.normalize("NFC", " ".join(written.text("a name").split()))
-        if not name:
-            raise written.error("expected a name, found an empty text.")
-        if name in lines:
-            raise written.error(
-                f"the learner in line {lines[name]} has the name {name!r} too. Give each a name of "
-                "its own."
-            )
-        lines[name] = written.line
-    return list(lines)
+def _learner(place: str, columns: list[str], row: list[str]) -> Learner:
+    if len(row) != len(columns):
+        raise ClassFileError(
+            f"{place}: expected {len(columns)} fields, found {len(row)}. Put a text with a comma "
+            "in double quotes."
+        )
+    fields = dict(zip(columns, map(str.strip, row), strict=True))
+    visible = "".join(c for c in fields.pop(NAME) if c.isprintable() or c.isspace())
+    name = unicodedata.normalize("NFC", " ".join(visible.split()))
+    if not slug(name):
+        raise ClassFileError(f"{place}: expected a name with a letter or digit, found {name!r}.")
+    variable = fields.pop(URL_VARIABLE, "")
+    if variable and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", variable):
+        raise ClassFileError(  # without the field, which may be a URL with its password
+            f"{place}: expected {URL_VARIABLE} to be the name of an environment variable, such as "
+            "ADA_URL, found something else. Put the URL itself in that variable."
+        )
+    return Learner(name, slug(name), {k: v for k, v in fields.items() if v}, variable, place)
 
 
-def _learner(name: str, folder: str, keys: Entry, lessons: Sequence[Lesson]) -> Learner:
-    url = resolve_url(keys[URL]) if URL in keys else None
-    return Learner(name, folder, {"schema": folder} | _values(keys, lessons), url)
+def slug(name: str) -> str:
+    """Return a name as a folder, a schema and a role can have it: ``Zoë K.`` is ``zoe_k``.
 
-
-def _values(keys: Entry, lessons: Sequence[Lesson]) -> dict[str, object]:
-    """The values of the keys that are lessons' parameters, each checked where it stands."""
-    known = dict.fromkeys(name for lesson in lessons for name in lesson.parameters)
-    values = {}
-    for key, located in keys.items():
-        if key in (NAME, URL):
-            continue
-        place = f"{located.file}, line {located.line}: "
-        if key not in known:
-            raise UnknownParameter(
-                f"{place}expected {NAME}, {URL} or a lesson's parameter, found {key!r}."
-                f"{did_you_mean(key, [NAME, URL, *known])} The lessons declare: {', '.join(known)}."
-            )
-        values[key] = located.value()
-        for lesson in lessons:
-            if key in lesson.parameters and not fits(values[key], lesson.parameters[key]):
-                wanted = takes(key, lesson.parameters[key])
-                raise WrongParameterType(f"{place}{wanted}, found {located.kind}.")
-    return values
+    Returns:
+        Lowercase letters of any script, digits and ``_``, at most 48 bytes of UTF-8; empty where
+        the name has no letter or digit.
+    """
+    decomposed = unicodedata.normalize("NFKD", name).casefold()
+    base = "".join(c for c in decomposed if not unicodedata.combining(c))
+    text = unicodedata.normalize("NFC", re.sub(r"\W+", "_", base).strip("_"))
+    text = f"learner_{text}" if _RESERVED.fullmatch(text) else text
+    return text.encode()[:_SLUG_BYTES].decode(errors="ignore").strip("_")

@@ -1,47 +1,30 @@
-"""The lessons for each learner of a class, one learner after the other, and a summary of all."""
-
-from __future__ import annotations
+"""The lessons for each learner of a class, one learner after the other, and a summary."""
 
 import contextlib
+import html
+import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
-from carlib._database_url import Secret
 from carlib.errors import CarlibError
-from course.class_file import Learner
-from course.class_index import write_class_index
+from course.class_file import Learner, read_class
 from course.database import run_database
+from course.errors import ClassFileError, UsageError
 from course.lessons import Lesson
-from course.printable import printable
-from course.run import CourseRun, execute_run, plan_run, remove_earlier
-from course.stopping import begin_clean_up, resume_work
+from course.run import CourseRun, execute_run, plan_run
 from servers.postgres import ServerError
 
-_OpenDatabase = Callable[[Secret | None], tuple[dict[str, str], str]]
-
-
-@dataclass
-class LearnerRun:
-    """What became of the lessons of one learner.
-
-    Attributes:
-        learner: Whose run it is.
-        course: The lessons, all of them ``not run`` where `error` says why.
-        error: Why no lesson could run: the server can't be reached, say.
-    """
-
-    learner: Learner
-    course: CourseRun
-    error: str = ""
-
-    @property
-    def ok(self) -> bool:
-        """Whether every lesson ran to its end."""
-        return all(run.status == "ok" for run in self.course.lessons)
+_PAGE = """<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><title>The class: {outcome}</title><style>
+:root {{ color-scheme: light dark; }} body {{ font: 16px/1.5 system-ui, sans-serif; margin: 3rem; }}
+td {{ padding: .3rem 1rem .3rem 0; border-top: 1px solid #8884; }}
+</style></head><body><h1>Storing data in PostgreSQL</h1><p>{outcome} · {time}</p>
+<table>{rows}</table><ul>{failures}</ul></body></html>
+"""
 
 
 @dataclass
@@ -49,20 +32,54 @@ class ClassRun:
     """What became of a class.
 
     Attributes:
-        learners: In the order in which they run.
-        lessons: The lessons that each of them gets.
-        index: The page with the summary.
-        started: When, as `time.time` counts.
+        courses: The lessons of each learner, in the order of the table.
+        index: The summary page, which leads to each learner's own.
+        errors: For each learner whose lessons could not run at all: name to reason.
     """
 
-    learners: list[LearnerRun]
-    lessons: Sequence[Lesson]
+    courses: list[CourseRun]
     index: Path
-    started: float = field(default_factory=time.time)
+    errors: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        """Whether every lesson of everyone ran to its end."""
+        return all(map(_is_ok, self.courses))
+
+    @property
+    def outcome(self) -> str:
+        """The result in one line."""
+        return f"{sum(map(_is_ok, self.courses))} of {len(self.courses)} learners ok"
+
+    def rows(self) -> list[list[str]]:
+        """Return a heading, then for each learner the status of each lesson and all seconds."""
+        rows = [["learner", *(run.lesson.number for run in self.courses[0].lessons), "seconds"]]
+        for course in self.courses:
+            seconds = sum(run.seconds for run in course.lessons)
+            statuses = [run.status for run in course.lessons]
+            rows.append([course.learner, *statuses, f"{seconds:.1f}"])
+        return rows
+
+    def failures(self) -> Iterator[str]:
+        """Yield a line for each failure: whose it is, where, and the error."""
+        for course in self.courses:
+            errors = {course.learner: self.errors.get(course.learner, "")}
+            errors |= {f"{course.learner}, {run.lesson.name}": run.error for run in course.lessons}
+            for place, error in errors.items():
+                if error:
+                    yield f"{place}: {' '.join(error.split())}"
+
+    def __str__(self) -> str:
+        """The summary as a table, with the failures and the outcome below it."""
+        rows = self.rows()
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+        return "\n".join([*lines, *self.failures(), self.outcome])
 
 
 def run_class(
-    learners: Sequence[Learner],
+    class_file: Path,
+    every_lesson: Sequence[Lesson],
     lessons: Sequence[Lesson],
     output: Path,
     *,
@@ -70,71 +87,91 @@ def run_class(
     database_url: str | None = None,
     log: TextIO | None = None,
 ) -> ClassRun:
-    """Execute the lessons for each learner, and go on past what fails.
+    """Execute lessons for each learner of a class; one learner's failure ends nobody else's run.
 
     Args:
-        learners: From `read_class`.
-        lessons: The lessons, in the order in which they run.
-        output: The folder for ``<learner>/<part>/<lesson>.ipynb``, ``.html``, each learner's
-            ``index.html``, and the summary ``index.html``.
-        values: Parameters for everyone, in place of what the class's file says.
-        database_url: A server for everyone, in place of what the class's file says. Those who have
-            none share an embedded one in a temporary folder, which goes when the run ends.
-        log: Where progress is shown; by default on stderr.
+        class_file: The table, see `read_class`.
+        every_lesson: All lessons whose parameters may be columns of the table.
+        lessons: Those of them to run, in their order.
+        output: The folder for the summary ``index.html`` and a folder for each learner, named like
+            the learner's schema unless the table has a column `schema`.
+        values: Parameters for everyone, in place of what the table says.
+        database_url: A server for everyone, in place of what the table says. Learners without one
+            share an embedded server in a temporary folder, which goes when the run ends.
+        log: Where progress is shown, by default on stderr.
 
     Returns:
-        The run; `LearnerRun.ok` says of each whether all went well.
+        The run; its `ok` says whether all went well.
 
     Raises:
-        UsageError: A parameter in `values` is unknown or of the wrong type; nothing has run.
+        UsageError: The table, or one of `values`, has a mistake; nothing has run.
     """
-    values, log = values or {}, log or sys.stderr
+    values, log, output = values or {}, log or sys.stderr, output.resolve()
+    plan_run(lessons, output, values)  # first, so that no line of the table gets the blame
+    learners = read_class(class_file, {name for one in every_lesson for name in one.parameters})
     declared = {name for lesson in lessons for name in lesson.parameters}
-    output = output.resolve()
-    runs = []
+    courses = []
     for learner in learners:
-        own = {name: value for name, value in learner.values.items() if name in declared}
-        planned = plan_run(lessons, output / learner.folder, {**own, **values}, learner.name)
-        runs.append(LearnerRun(learner, planned))
-    whole = ClassRun(runs, lessons, output / "index.html")
-    for run in runs:
-        remove_earlier(run.course)
-    common = Secret(database_url) if database_url else None
-    try:
-        with _databases() as open_database:
-            try:
-                for run in runs:
-                    _run_one(run, open_database, common, log)
-                    write_class_index(whole)
-                    resume_work()
-            finally:
-                begin_clean_up()
-    finally:
-        write_class_index(whole)
-    return whole
-
-
-def _run_one(
-    run: LearnerRun, open_database: _OpenDatabase, common: Secret | None, log: TextIO
-) -> None:
-    try:
-        environment, run.course.server = open_database(common or run.learner.database_url)
-        execute_run(run.course, environment, log, keep_going=True)
-    except (CarlibError, ServerError) as error:
-        run.error = str(error)
-        print(f"{printable(run.learner.name)} not run: {run.error}", file=log)
-
-
-@contextlib.contextmanager
-def _databases() -> Iterator[_OpenDatabase]:
-    """A function that opens each server once; the embedded one starts when it is first needed."""
-    opened: dict[str | None, tuple[dict[str, str], str]] = {}
-
-    def open_database(url: Secret | None) -> tuple[dict[str, str], str]:
-        key = url.reveal() if url else None
-        if key not in opened:
-            opened[key] = stack.enter_context(run_database(key))
-        return opened[key]
-
+        _check(learner, every_lesson, output, bool(database_url))
+        merged = {"schema": learner.slug, **learner.values, **values}
+        chosen = {name: value for name, value in merged.items() if name in declared}
+        courses.append(plan_run(lessons, output / learner.slug, chosen, learner.name))
+    result = ClassRun(courses, output / "index.html")
+    _remove_earlier(courses)
     with contextlib.ExitStack() as stack:
-        yield open_database
+        servers: dict[str | None, tuple[dict[str, str], str]] = {}
+        for learner, course in zip(learners, courses, strict=True):
+            url = database_url or os.environ.get(learner.url_variable)
+            try:
+                if url not in servers:
+                    servers[url] = stack.enter_context(run_database(url))
+                environment, course.server = servers[url]
+                execute_run(course, environment, log, keep_going=True)
+            except (CarlibError, ServerError) as error:
+                result.errors[learner.name] = str(error)
+                print(f"{learner.name}  not run  {error}", file=log)
+            finally:
+                _write_index(result)
+    return result
+
+
+def _check(learner: Learner, lessons: Sequence[Lesson], output: Path, has_url: bool) -> None:
+    """Check the values of a row against all lessons, also those that are not to run now."""
+    if learner.url_variable and not (has_url or os.environ.get(learner.url_variable)):
+        raise ClassFileError(
+            f"{learner.place}: expected the environment variable {learner.url_variable} to hold "
+            f"the database URL of {learner.name}, but it is not set. Set it; `carlib roles` makes "
+            "a role and its URL."
+        )
+    try:
+        plan_run(lessons, output, learner.values)
+    except UsageError as error:
+        raise ClassFileError(f"{learner.place}: {error}") from None
+
+
+def _is_ok(course: CourseRun) -> bool:
+    return all(run.status == "ok" for run in course.lessons)
+
+
+def _remove_earlier(courses: Sequence[CourseRun]) -> None:
+    """Remove earlier results: a learner whose lessons can't run must not seem to have some."""
+    for course in courses:
+        course.index.unlink(missing_ok=True)
+        for run in course.lessons:
+            run.notebook.unlink(missing_ok=True)
+            run.page.unlink(missing_ok=True)
+
+
+def _write_index(result: ClassRun) -> None:
+    rows = [[html.escape(cell) for cell in row] for row in result.rows()]
+    for row, course in zip(rows[1:], result.courses, strict=True):
+        if course.index.exists():
+            row[0] = f'<a href="{course.index.parent.name}/index.html">{row[0]}</a>'
+    page = _PAGE.format(
+        outcome=result.outcome,
+        time=time.strftime("%Y-%m-%d %H:%M"),
+        rows="\n".join(f"<tr><td>{'</td><td>'.join(row)}</td></tr>" for row in rows),
+        failures="\n".join(f"<li>{html.escape(line)}</li>" for line in result.failures()),
+    )
+    result.index.parent.mkdir(parents=True, exist_ok=True)
+    result.index.write_text(page, encoding="utf-8")

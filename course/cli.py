@@ -5,7 +5,6 @@ works where something is missing.
 """
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -84,34 +83,29 @@ def _run_class(
     lessons: "Sequence[Lesson]",
     output: Path,
 ) -> int:
-    from course.class_file import read_class
-
-    learners = read_class(options.class_file, every_lesson)
     from course.class_run import run_class
-    from course.class_table import class_table
 
-    done = run_class(learners, lessons, output, values=values, database_url=options.database_url)
-    print(f"{class_table(done)}\nRead {output / 'index.html'}")
-    return 0 if all(run.ok for run in done.learners) else 1
+    done = run_class(
+        options.class_file,
+        every_lesson,
+        lessons,
+        output,
+        values=values,
+        database_url=options.database_url,
+    )
+    print(f"{done}\nRead {output / 'index.html'}")
+    return 0 if done.ok else 1
 
 
 def _roles(options: argparse.Namespace) -> int:
-    from course.class_file import read_class
-    from course.lessons import find_lessons
     from course.roles import make_roles
 
-    source, output = options.class_file, options.output
-    if output.exists() and output.resolve() != source.resolve():
-        raise UsageError(f"--output takes a new file or {source} itself, but {output} is there.")
-    if not (options.database_url or os.environ.get("CARLIB_DATABASE_URL", "").strip()):
-        raise UsageError(
-            "Expected the URL of a server in CARLIB_DATABASE_URL, found none. The embedded "
-            "PostgreSQL serves one person alone."
-        )
-    learners = read_class(source, find_lessons(options.notebooks))
-    made = make_roles(source, learners, output, options.database_url)
-    count = f"{len(made)} role{'s' * (len(made) != 1)}"
-    print(f"{count} made: {', '.join(made) or 'all had a URL'}. Their URLs are in {output}")
+    made = make_roles(options.class_file, options.output, options.database_url)
+    if made:
+        count = f"{len(made)} role{'s' * (len(made) != 1)}"
+        print(f"{count} made: {', '.join(made)}. Their URLs are in {options.output}")
+    else:
+        print("No role made: the variable of each learner is set.")
     return 0
 
 

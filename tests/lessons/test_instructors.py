@@ -1,34 +1,28 @@
 """docs/instructors.md: its numbers are those of the lessons, and what it shows works as shown."""
 
-from __future__ import annotations
-
-import json
+import itertools
 import os
 import re
-import shutil
 import subprocess
 import sys
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import nbformat
 import pytest
 from markdown_pages import ROOT
-from sqlalchemy import URL, make_url
-from test_class_at_once import CONNECTIONS_EACH
+from sqlalchemy import URL
 
 from course.class_file import read_class
-from course.cli import main
 from course.lessons import Lesson, find_lessons
+from course.run import run_lessons
 from exercises import sandbox
 from exercises.notebook import exercises_of, lessons
 from servers.postgres import temporary_server
 
-HELPERS = Path(__file__).parents[1] / "helpers"
-
 PAGE = (ROOT / "docs" / "instructors.md").read_text(encoding="utf-8")
-README = (ROOT / "README.md").read_text(encoding="utf-8")
 LESSONS = {str(int(lesson.number)): lesson for lesson in find_lessons()}
-SUMMING_UP = ["Exercises", "Claims, measured"]
+SUMMING_UP = {"Exercises", "Claims, measured"}
 
 
 def section(title: str) -> str:
@@ -47,29 +41,29 @@ def prose(lesson: Lesson) -> str:
     return "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
 
 
-def test_the_times_are_those_of_the_lessons() -> None:
-    said = {}
-    for lesson, reading, exercising, seconds in rows(section("Time")):
-        title, path = re.fullmatch(r"\[(.+)\]\(\.\./(.+)\)", lesson).groups()
-        said[path] = (title, int(reading), int(exercising))
-        assert int(seconds) > 0
-    expected = {}
-    for lesson in LESSONS.values():
-        line = r"\*\*Time\*\* (\d+) minutes to read and run, (\d+) more for the exercises\."
-        minutes = re.search(line, prose(lesson)).groups()
-        path = lesson.path.relative_to(ROOT).as_posix()
-        expected[path] = (lesson.title, *map(int, minutes))
-    assert said == expected
+def test_the_minutes_are_those_of_the_lessons() -> None:
+    table = [
+        (re.fullmatch(r"\[(.+)\]\(\.\./(.+)\)", title).groups(), minutes)
+        for title, *minutes, _seconds in rows(section("Time"))
+    ]
+    line = r"\*\*Time\*\* (\d+) minutes to read and run, (\d+) more for the exercises\."
+    assert table == [
+        (
+            (lesson.title, lesson.path.relative_to(ROOT).as_posix()),
+            list(re.search(line, prose(lesson)).groups()),
+        )
+        for lesson in LESSONS.values()
+    ]
 
 
 def test_every_trap_of_the_lessons_is_there() -> None:
-    table = rows(section("Where people stumble"))
     expected = [
         (number, trap.lower())
         for number, lesson in LESSONS.items()
         for trap in re.findall(r"\*\*Trap: (.+?)\*\*", prose(lesson))
     ]
-    assert sorted((number, trap.lower()) for number, trap, _ in table) == sorted(expected)
+    table = [(number, trap.lower()) for number, trap, _ in rows(section("Where people stumble"))]
+    assert sorted(table) == sorted(expected)
 
 
 def test_the_exercises_it_names_are_there() -> None:
@@ -80,70 +74,120 @@ def test_the_exercises_it_names_are_there() -> None:
     assert {name.strip() for name in named} - known == set()
 
 
-@pytest.mark.skipif(os.name == "nt", reason="forks processes, as POSIX can")
-def test_lessons_run_without_what_can_be_left_out(tmp_path: Path) -> None:
-    without = {lesson.name: list(SUMMING_UP) for lesson in LESSONS.values()}
-    for number, titles, _ in rows(section("What can be left out")):
-        lesson = LESSONS[number]
-        headings = re.findall(r"^## (.+)$", prose(lesson), re.MULTILINE)
-        assert set(titles.split("; ")) <= set(headings)
-        without[lesson.name] += titles.split("; ")
-    assert all(len(titles) > len(SUMMING_UP) for titles in without.values())
+@pytest.fixture(scope="module")
+def url() -> Iterator[URL]:
     with temporary_server(tcp=True) as server:
-        # As a learner on a shared server, so that the last lessons too have run with such a role.
-        url = server.url.render_as_string(hide_password=False)
-        (tmp_path / "class.yml").write_text("learners: [name: Short]\n", encoding="utf-8")
-        made = tmp_path / "made.yml"
-        words = ["roles", str(tmp_path / "class.yml"), "--output", str(made)]
-        assert main([*words, "--database-url", url]) == 0
-        (one,) = read_class(made, list(LESSONS.values()))
-        learner = {
-            **{"url": one.database_url.reveal(), "schema": one.values["schema"]},
-            **{"rows": 300, "seed": 4},
-        }
-        task = {
-            "learners": [learner],
-            "lessons": [str(lesson.path) for lesson in LESSONS.values()],
-            "results": str(tmp_path),
-            "without": without,
-        }
-        done = subprocess.run(
-            [
-                sys.executable,
-                "-W",
-                "ignore",
-                str(HELPERS / "class_process.py"),
-            ],
-            input=json.dumps(task),
-            env=os.environ | {"MPLBACKEND": "agg", "TQDM_DISABLE": "1"},
-            capture_output=True,
-            text=True,
-            timeout=600,
-        )
+        yield server.url
+
+
+def optional_sections() -> Iterator[tuple[str, frozenset[str]]]:
+    """Each lesson with the sections of any of its rows: those that can be left out together."""
+    table = [
+        (number, titles.split("; ")) for number, titles, _ in rows(section("What can be left out"))
+    ]
+    for number in dict.fromkeys(number for number, _ in table):
+        groups = [titles for one, titles in table if one == number]
+        for count in range(1, len(groups) + 1):
+            for chosen in itertools.combinations(groups, count):
+                yield number, frozenset(itertools.chain(*chosen))
+
+
+def test_each_lesson_has_optional_sections() -> None:
+    assert {number for number, _ in optional_sections()} == set(LESSONS)
+    for number, titles in optional_sections():
+        assert titles <= set(re.findall(r"^## (.+)$", prose(LESSONS[number]), re.MULTILINE))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("number", "titles"),
+    list(optional_sections()),
+    ids=lambda value: value if isinstance(value, str) else "; ".join(sorted(value)),
+)
+def test_a_lesson_runs_without_what_can_be_left_out(
+    number: str, titles: frozenset[str], tmp_path: Path, learner_url: str
+) -> None:
+    """As a learner on a shared server runs it, so every lesson has run with such a role."""
+    path = shorten(LESSONS[number], titles | SUMMING_UP, tmp_path / "short")
+    values = {"schema": "ada_lovelace", "rows": 300, "seed": 4}
+    lessons = find_lessons(path.parents[1])
+    run_lessons(lessons, tmp_path / "out", values=values, database_url=learner_url)
+
+
+def shorten(lesson: Lesson, without: Collection[str], folder: Path) -> Path:
+    """Write the lesson without the cells of some sections; at least one code cell is gone."""
+    notebook, title, kept = nbformat.from_dict(lesson.notebook), "", []
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            title = [title, *re.findall(r"^## (.+)$", cell.source, re.MULTILINE)][-1]
+        if cell.cell_type == "markdown" or title not in without:
+            kept.append(cell)
+    assert len(kept) < len(notebook.cells)
+    notebook.cells = kept
+    path = folder / lesson.part / lesson.path.name
+    path.parent.mkdir(parents=True)
+    nbformat.write(notebook, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def shared(url: URL, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder where the page's files are, and its commands for roles have been executed."""
+    folder = tmp_path_factory.mktemp("shared")
+    for name, content in re.findall(r"```text (\S+)\n(.*?)```", PAGE, re.DOTALL):
+        (folder / name).write_text(content, encoding="utf-8")
+    (command,) = re.findall(r"^carlib roles .*$", PAGE, re.MULTILINE)
+    execute(command, folder, url)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def learner_url(shared: Path) -> str:
+    return re.search(r"^ADA_URL='(.+)'$", (shared / "class.env").read_text(), re.MULTILINE)[1]
+
+
+def execute(script: str, folder: Path, url: URL) -> str:
+    """Run what the page shows, in a shell; returns what was printed."""
+    programs = Path(sys.executable).parent
+    variables = {
+        "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+        "CARLIB_DATABASE_URL": url.render_as_string(hide_password=False),
+    }
+    done = subprocess.run(
+        script,
+        shell=True,
+        cwd=folder,
+        env=os.environ | variables,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
     assert done.returncode == 0, done.stderr
-    found = json.loads((tmp_path / "short").read_text(encoding="utf-8"))
-    assert "error" not in found, found["error"]
-    for lesson in LESSONS.values():
-        cells = sum(cell.cell_type == "code" for cell in lesson.notebook.cells)
-        assert 0 < found[lesson.name]["cells"] < cells
+    assert url.password not in done.stdout + done.stderr
+    return done.stdout
 
 
-def test_the_files_of_a_class_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ADA_PASSWORD", "s3cret")
-    first, second = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
-    path = tmp_path / "class.yml"
-    path.write_text(first, encoding="utf-8")
-    ada, group = read_class(path, list(LESSONS.values()))
-    assert (ada.folder, ada.values["rows"], ada.values["seed"]) == ("ada_lovelace", 2000, 1)
-    assert (group.folder, group.values["rows"], group.values["seed"]) == ("group_b", 5000, 2)
-    path.write_text(second, encoding="utf-8")
-    (ada,) = read_class(path, list(LESSONS.values()))
-    assert make_url(ada.database_url.reveal()).password == "s3cret"
+def test_the_files_of_a_class_are_read(shared: Path) -> None:
+    parameters = set(LESSONS["1"].parameters)
+    ada, group = read_class(shared / "learners.csv", parameters)
+    assert (ada.slug, ada.values) == ("ada_lovelace", {"seed": "1", "rows": "2000"})
+    assert (group.slug, group.values) == ("group_b", {"seed": "2"})
+    assert [one.slug for one in read_class(shared / "class.csv", parameters)] == [
+        ada.slug,
+        "group_b",
+    ]
+
+
+@pytest.mark.slow
+def test_a_shared_server_works_as_shown(shared: Path, url: URL) -> None:
+    (block,) = re.findall(r"```sh\ncarlib roles .*\n((?:.*\n)+?)```", PAGE)
+    script = block.replace("carlib run", "carlib run --rows 300 --only 1_core/02")
+    printed = execute(f"set -e\n{script}", shared, url)
+    assert "2 of 2 learners ok" in printed
 
 
 def test_its_numbers_are_those_of_the_code() -> None:
-    assert f"for forty of them `max_connections` is {20 + 40 * CONNECTIONS_EACH}" in PAGE
-    role = (ROOT / "carlib" / "course" / "learner_role.sql").read_text(encoding="utf-8")
+    role = (ROOT / "course" / "learner_role.sql").read_text(encoding="utf-8")
     (connections,) = re.findall(r"CONNECTION LIMIT (\d+)", role)
     (minutes,) = re.findall(r"statement_timeout = '(\d+)min'", role)
     assert f"at most {connections} connections" in PAGE
@@ -153,37 +197,12 @@ def test_its_numbers_are_those_of_the_code() -> None:
     assert f"return {sandbox.MAX_ROWS:,} rows" in PAGE
 
 
-@pytest.fixture(scope="module")
-def url() -> URL:
-    with temporary_server(tcp=True) as server:
-        yield server.url
-
-
+@pytest.mark.slow
 def test_papermill_runs_a_lesson_by_the_line_that_is_shown(url: URL, tmp_path: Path) -> None:
-    """The line as written, on the lesson itself; what the README and the page show is the same."""
-    lines = {line for text in (README, PAGE) for line in re.findall(r"^papermill .*$", text, re.M)}
-    (line,) = lines
-    _, lesson, output, *_ = line.split()
-    (tmp_path / lesson).parent.mkdir(parents=True)
-    shutil.copy(ROOT / lesson, tmp_path / lesson)
-    programs = Path(sys.executable).parent
-    done = subprocess.run(
-        line,
-        shell=True,
-        cwd=tmp_path,
-        env=os.environ
-        | {
-            "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
-            "CARLIB_DATABASE_URL": url.render_as_string(hide_password=False),
-        },
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr
-    written = (tmp_path / output).read_text(encoding="utf-8")
-    assert url.password not in written + done.stdout + done.stderr
-    cells = nbformat.reads(written, as_version=4).cells
-    printed = "".join(out.get("text", "") for one in cells for out in one.get("outputs", []))
-    assert 'schema "group_a"' in printed
-    assert re.search(r"5,?000", json.dumps([one.get("outputs", []) for one in cells]))
+    (line,) = re.findall(r"^papermill .*$", PAGE, re.MULTILINE)
+    (tmp_path / "notebooks").symlink_to(ROOT / "notebooks")
+    execute(line, tmp_path, url)
+    written = (tmp_path / line.split()[2]).read_text(encoding="utf-8")
+    assert url.password not in written
+    assert 'schema \\"group_a\\"' in written
+    assert re.search(r"\b5,?000\b", written)
