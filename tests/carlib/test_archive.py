@@ -19,7 +19,7 @@ from interrupting import Interrupted, archive_until_killed, interrupt, run_until
 from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError
 
-import carlib.history_models  # its tables are made with the others
+import carlib.models  # its tables are made with the others
 from carlib.cars import sample_cars
 from carlib.errors import (
     ArchiveDamaged,
@@ -28,7 +28,7 @@ from carlib.errors import (
     BadArgument,
     TablesMissing,
 )
-from carlib.history import archive_month, copy_out
+from carlib.history import archive_month, copy
 from carlib.history.archive import archive_history
 from carlib.history.archive_files import SCHEMA, checksum
 from carlib.history.changes import delete_car, update_car
@@ -117,7 +117,7 @@ def test_old_history_moves_to_files_by_month(cars, tmp_path):
 
 
 def test_a_file_holds_every_column_in_its_exact_type():
-    columns = carlib.history_models.CarInfoHistory.__table__.columns
+    columns = carlib.models.CarInfoHistory.__table__.columns
     assert SCHEMA.names == [column.name for column in columns if column.name != "valid"]
     types = {field.name: str(field.type) for field in SCHEMA}
     assert types["engine_size"] == "decimal128(4, 2)"
@@ -196,7 +196,7 @@ def test_rows_put_back_into_the_table_are_not_seen_twice(cars, answers, tmp_path
 
 
 def test_a_large_month_goes_in_batches(cars, tmp_path, monkeypatch):
-    monkeypatch.setattr(copy_out, "BATCH_ROWS", 7)
+    monkeypatch.setattr(copy, "BATCH_ROWS", 7)
     monkeypatch.setattr(archive_month, "BATCH_ROWS", 7)
     most = []
     monkeypatch.setattr(archive_month.pq, "ParquetWriter", counting_writer(most))
@@ -445,7 +445,7 @@ def test_interrupted_at_any_step_and_run_again_it_ends_right(cars, answers, save
     assert {
         "_finish: replace", "_remove: Connection.execute", "_write: fsync", "_sync_folder: fsync",
         "_stage: cursor.copy_expert", "_finish: TransactionalContext.__exit__",
-        "copy_out: _Pieces.write", "_write: ParquetWriter.__exit__",
+        "stream_query: _Pieces.write", "_write: ParquetWriter.__exit__",
     } <= set(steps)  # fmt: skip
     for step, place in enumerate(steps):
         if place in ("_write: BufferedWriter.__exit__", "_write: ParquetWriter.__exit__"):

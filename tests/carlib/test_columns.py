@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from carlib.loading.columns import clean_flag, clean_text, tidy_text
-from carlib.loading.decimals import clean_number
+from carlib.loading.columns import clean_flag, clean_number, clean_text, tidy_text
 
 CLEANERS = {
     "brand": lambda column: clean_text(column, 100, required=True),

@@ -6,8 +6,8 @@ from decimal import Decimal
 import numpy as np
 import pandas as pd
 import pytest
-from snapshots import run, snapshot, stored_cars, stored_names
 from sqlalchemy import text
+from table_states import run, snapshot, stored_cars, stored_names
 
 from carlib import create_tables, get_car, initial_load, sample_cars, sample_delta
 from carlib.errors import (

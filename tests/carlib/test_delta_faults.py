@@ -8,11 +8,11 @@ import pandas as pd
 import psycopg2
 import pytest
 from delta_process import DeltaProcess
-from faults import before_each_statement, holds
+from fault_injection import before_each_statement, holds
 from load_process import schema_of
-from snapshots import snapshot
 from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError
+from table_states import snapshot
 
 from carlib import create_tables, generate_cars, initial_load
 from carlib.loading.delta import delta_load

@@ -13,8 +13,8 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from car_states import broken_lives, put_back, rows_of_tables, stored
 from interleaving import Interleaver, Run, Work, interleaver
-from lives import broken_lives, put_back, rows_of_tables, stored
 from load_process import schema_of
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import IntegrityError
@@ -48,7 +48,7 @@ def by_change(engine: Engine, vin: str, values: dict | None, at: datetime | None
 
 WAYS = {
     "load": (by_load, delta, "merge_statement"),
-    "change": (by_change, changes, "change_statement"),
+    "change": (by_change, changes, "_change_statement"),
 }
 
 # Scenarios
@@ -157,8 +157,8 @@ def other_sql(load: tuple[str, str], change: tuple[str, str]) -> Patch:
 
         monkeypatch.setattr(module, builder, rebuild)
         if module is changes:  # which asks in the same words why the statement did nothing
-            differs = module.differs
-            monkeypatch.setattr(module, "differs", lambda names: differs(names).replace(old, new))
+            differs = module._differs
+            monkeypatch.setattr(module, "_differs", lambda names: differs(names).replace(old, new))
         return made
 
     return patch

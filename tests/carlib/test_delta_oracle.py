@@ -7,10 +7,10 @@ from itertools import pairwise
 from random import Random
 
 import pandas as pd
+from car_states import stored
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
-from lives import stored
 from sqlalchemy import Engine, text
 
 from carlib import create_tables, get_car

@@ -8,14 +8,14 @@ from functools import partial
 
 import pandas as pd
 import pytest
+from car_states import broken_lives
 from delta_process import DeltaProcess
-from faults import before_each_statement, holds
-from lives import broken_lives
+from fault_injection import before_each_statement, holds
 from load_process import schema_of
 from server_probes import eventually
-from snapshots import run, snapshot
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
+from table_states import run, snapshot
 
 from carlib import create_tables, get_car, initial_load, sample_cars, sample_delta
 from carlib.errors import NotFinal

@@ -17,8 +17,8 @@ from typing import Any
 import psutil
 import psycopg2
 import pytest
-from faults import before_each_statement
-from lives import broken_lives, put_back, rows_of_tables, stored
+from car_states import broken_lives, put_back, rows_of_tables, stored
+from fault_injection import before_each_statement
 from server_probes import eventually, kill_server
 from sqlalchemy import Engine, event, text
 from sqlalchemy.engine import Connection

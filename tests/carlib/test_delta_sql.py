@@ -10,7 +10,7 @@ from carlib.loading.delta_sql import (
     source_query,
     value_columns,
 )
-from carlib.loading.prepare import TARGETS
+from carlib.loading.prepare import TABLE_COLUMNS
 from carlib.models import CarBrand, CarInfo, CarModel
 
 FULL = """\
@@ -63,7 +63,7 @@ WITH source AS (
 ), merged AS (
   MERGE INTO car_info AS c
   USING source AS s ON c.vin = s.vin
-  WHEN NOT MATCHED BY SOURCE AND c.vin NOT IN (SELECT vin FROM kept) THEN
+  WHEN NOT MATCHED BY SOURCE AND c.vin NOT IN (SELECT vin FROM refused_vin) THEN
     DELETE
 """
 
@@ -73,7 +73,7 @@ REST = FULL[FULL.index("  RETURNING") :]
 @pytest.mark.parametrize(
     ("columns", "insert", "delete", "statement"),
     [
-        (list(TARGETS), True, False, FULL),
+        (list(TABLE_COLUMNS), True, False, FULL),
         (["vin", "price"], False, False, PRICES + REST),
         (["vin"], False, True, SNAPSHOT_OF_VINS + REST),
     ],
@@ -84,7 +84,7 @@ def test_the_statement_is_this(columns, insert, delete, statement):
 
 
 def test_a_snapshot_adds_one_clause():
-    full = merge_statement(list(TARGETS), insert=True, delete_missing=True)
+    full = merge_statement(list(TABLE_COLUMNS), insert=True, delete_missing=True)
     clause = SNAPSHOT_OF_VINS[SNAPSHOT_OF_VINS.index("  WHEN") :]
     assert full == FULL.replace("  RETURNING", clause + "  RETURNING")
 
@@ -99,7 +99,7 @@ def test_identifiers_come_from_the_models_only():
     ours = {column.name for column in CarInfo.__table__.columns}
     assert set(SOURCES) == ours - {"car_id", "vin", "valid_from"}
     assert set(LOGGED) == ours
-    assert {name for names in SOURCES.values() for name in names} == set(TARGETS) - {"vin"}
+    assert {name for names in SOURCES.values() for name in names} == set(TABLE_COLUMNS) - {"vin"}
     evil = ["vin", "price", "x; DROP TABLE car_info --", 'color"']
     assert value_columns(evil) == ["price"]
     for builder in (source_query, differs):

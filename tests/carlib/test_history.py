@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sqlalchemy import event, text
 from sqlalchemy.exc import IntegrityError
 
-import carlib.history_models  # noqa: F401  its tables are made with the others
+import carlib.models  # noqa: F401  its tables are made with the others
 from carlib.cars import sample_cars, sample_delta
 from carlib.errors import (
     BadArgument,
@@ -28,7 +28,7 @@ from carlib.errors import (
 )
 from carlib.history.changes import ATTEMPTS, delete_car, update_car
 from carlib.history.queries import car_history, cars_as_of, price_changes
-from carlib.instants import announce, final_before, lock_for_load
+from carlib.load_lock import announce, final_before, lock_for_load
 from carlib.loading.delta import delta_load
 from carlib.loading.initial import initial_load
 from carlib.lookup import get_car

@@ -16,9 +16,9 @@ from uuid import UUID
 
 import pandas as pd
 import pytest
+from car_states import broken_lives, put_back, rows_of_tables, stored
 from history_oracle import Oracle, rows_of
 from interleaving import Interleaver, Run, Work, interleaver, schedules
-from lives import broken_lives, put_back, rows_of_tables, stored
 from load_process import schema_of
 from sqlalchemy import Engine, text
 
@@ -27,7 +27,7 @@ from carlib.errors import LateChange, NotFinal, RejectedRows
 from carlib.history.archive import ArchiveReport, archive_history
 from carlib.history.changes import delete_car, update_car
 from carlib.history.queries import car_history, cars_as_of
-from carlib.instants import read_clock
+from carlib.load_lock import read_clock
 from carlib.loading.delta import delta_load
 from carlib.loading.prepare import REQUIRED
 

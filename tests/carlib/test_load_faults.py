@@ -5,11 +5,11 @@ import signal
 import pandas as pd
 import psycopg2
 import pytest
-from faults import before_each_statement, holds
+from fault_injection import before_each_statement, holds
 from load_process import LoadProcess, schema_of
-from snapshots import run, snapshot
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
+from table_states import run, snapshot
 
 from carlib import create_tables, generate_cars, initial_load
 from carlib.tables import TABLES

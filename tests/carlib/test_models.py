@@ -4,10 +4,10 @@ from decimal import Decimal
 from uuid import UUID, uuid4
 
 import pytest
-from snapshots import catalog, run, snapshot
 from sqlalchemy import event, inspect, select, text
 from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.orm import Session
+from table_states import catalog, run, snapshot
 
 from carlib import CarBrand, CarInfo, CarModel, create_tables
 from carlib.errors import TableMismatch

@@ -21,9 +21,9 @@ from carlib.errors import (
     UnknownFormat,
 )
 from carlib.store import binary_copy, rows
+from carlib.store.compare import COLUMNS, compare_formats
 from carlib.store.exact import differences
 from carlib.store.formats import COMPRESSIONS
-from carlib.store.measure import COLUMNS, compare_formats
 from carlib.store.seal import BLOCK, seal
 from carlib.store.store import DataFrameStore
 

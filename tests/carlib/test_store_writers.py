@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 import psycopg2
 import pytest
-from faults import before_each_statement
+from fault_injection import before_each_statement
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 

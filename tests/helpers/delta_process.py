@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from faults import before_each_statement
+from fault_injection import before_each_statement
 
 import carlib
 from carlib.loading.delta import delta_load

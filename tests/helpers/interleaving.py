@@ -17,7 +17,7 @@ from itertools import permutations
 from threading import Condition
 from typing import Any
 
-from faults import before_each_statement, holds
+from fault_injection import before_each_statement, holds
 from sqlalchemy import Engine
 from sqlalchemy.engine import Connection
 

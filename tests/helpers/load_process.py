@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 PROGRAM = """
 import json, os, signal, sys
 import carlib
-from faults import before_each_statement
+from fault_injection import before_each_statement
 
 def kill_at(number):
     def count(sql, pid):

@@ -7,7 +7,7 @@ import signal
 import sys
 
 import pandas as pd
-from faults import before_each_statement
+from fault_injection import before_each_statement
 
 from carlib.connection import connect
 from carlib.store import rows
