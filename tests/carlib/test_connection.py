@@ -1,7 +1,5 @@
 """connect(): which server, which schema, and what it says."""
 
-from __future__ import annotations
-
 import os
 import re
 import subprocess

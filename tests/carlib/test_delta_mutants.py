@@ -3,8 +3,6 @@
 A scenario passes with carlib as it is; then a mutant of it is made, and the same scenario fails.
 """
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

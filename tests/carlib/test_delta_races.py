@@ -21,7 +21,8 @@ from carlib import create_tables, get_car, initial_load, sample_cars, sample_del
 from carlib.errors import NotFinal
 from carlib.history.changes import delete_car, update_car
 from carlib.history.queries import cars_as_of
-from carlib.loading.delta import ATTEMPTS, delta_load
+from carlib.loading.delta import delta_load
+from carlib.transactions import ATTEMPTS
 
 FIRST = datetime(2024, 11, 1, tzinfo=UTC)
 WAIT = 30  # seconds that no step may take

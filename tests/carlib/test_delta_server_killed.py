@@ -3,8 +3,6 @@
 After the restart there is all of it or nothing, and doing it again ends in the same.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor

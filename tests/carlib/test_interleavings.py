@@ -3,8 +3,6 @@
 Whatever the order, the outcome is that of the same works one after the other, as they committed.
 """
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager

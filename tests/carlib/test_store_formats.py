@@ -1,7 +1,5 @@
 """Round trips: equal, or refused, or announced as lossy, never silently different."""
 
-from __future__ import annotations
-
 import json
 import math
 import pickle

@@ -1,7 +1,5 @@
 """Writers of one name at once, readers beside them, and writers that are killed."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

@@ -1,10 +1,14 @@
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from vin_check import check_digit, is_valid
 
-from carlib import vin
+from carlib import cars, vin
+from carlib.cars import generate_cars
+from carlib.errors import BadArgument
 
 PUBLISHED = [
     "1M8GDM9AXKP042788",  # an MCI coach, the example most often printed
@@ -68,3 +72,15 @@ def test_assembled_vins_are_valid_distinct_and_keep_what_they_were_given(numbers
 def test_no_rows_make_no_vins():
     none = vin.assemble(np.empty((0, 7), np.uint8), np.empty(0, np.uint8), np.empty(0, np.int64))
     assert none.to_pylist() == []
+
+
+def test_every_number_is_visited_before_one_comes_again():
+    assert math.gcd(cars._STRIDE, vin.CAPACITY) == 1
+    assert cars._STRIDE * vin.CAPACITY < 2**63, "the product has to fit an int64"
+
+
+def test_the_far_end_of_a_seed_is_reachable():
+    last = generate_cars(2, seed=5, start=vin.CAPACITY - 2)
+    assert last["vin"].map(is_valid).all()
+    with pytest.raises(BadArgument, match="1,089,000,000 cars"):
+        generate_cars(3, seed=5, start=vin.CAPACITY - 2)

@@ -3,8 +3,6 @@
 Nothing here knows SQL. A car's life is a list of versions; an instant is looked up by walking it.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal

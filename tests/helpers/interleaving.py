@@ -6,8 +6,6 @@ with the others; what it still owes that session follows once the session is rel
 src/test/isolation/README).
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor

@@ -1,7 +1,5 @@
 """Stopping archiving at every step: at each place where its code changes or asks something."""
 
-from __future__ import annotations
-
 import os
 import signal
 import sys

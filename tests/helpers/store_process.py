@@ -1,7 +1,5 @@
 """Another process that puts a frame, and is killed before a statement: for test_store_writers."""
 
-from __future__ import annotations
-
 import os
 import signal
 import sys

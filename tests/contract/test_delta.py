@@ -9,7 +9,18 @@ import pytest
 from sqlalchemy import text
 from table_states import run, snapshot, stored_cars, stored_names
 
-from carlib import create_tables, get_car, initial_load, sample_cars, sample_delta
+from carlib import (
+    car_history,
+    cars_as_of,
+    create_tables,
+    delete_car,
+    delta_load,
+    get_car,
+    initial_load,
+    sample_cars,
+    sample_delta,
+    update_car,
+)
 from carlib.errors import (
     BadArgument,
     BatchConflict,
@@ -21,17 +32,14 @@ from carlib.errors import (
     TablesMissing,
     UnknownColumn,
 )
-from carlib.history.changes import delete_car, update_car
-from carlib.history.queries import car_history, cars_as_of
-from carlib.loading.delta import delta_load
-from carlib.loading.delta_checks import LATE
-from carlib.loading.staging import REPEATED
 
 FIRST = datetime(2024, 11, 1, tzinfo=UTC)
 SECOND = datetime(2024, 11, 10, 10, tzinfo=UTC)
 THIRD = datetime(2024, 11, 12, 15, 30, tzinfo=UTC)
 FOURTH = datetime(2024, 11, 14, 9, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
+REPEATED = "vin given more than once with different values"
+LATE = "late: the car changed at or after this load's instant"
 COLUMNS = ["brand", "model", "vin", "engine_size", "color", "price", "status"]
 
 
@@ -478,18 +486,18 @@ def test_each_load_that_succeeds_is_logged_once(cars):
 # Frames, files, arguments
 
 
-def test_pieces_of_any_size_give_the_same(cars, make_engine, monkeypatch):
+def test_pieces_of_any_size_give_the_same(cars, make_engine):
     delta = pd.concat(
         [current().assign(price=7), frame(("Saab", "900", "N", 2.0, None, 1, True))] * 2,
         ignore_index=True,
     )
     found = []
     for rows in (1, 3, 100):
-        monkeypatch.setattr("carlib.loading.staging.CHUNK_ROWS", rows)
         engine = make_engine()
         create_tables(engine)
         initial_load(engine, current(), loaded_at=FIRST)
-        report = delta_load(engine, delta, loaded_at=SECOND)
+        pieces = (delta.iloc[start : start + rows] for start in range(0, len(delta), rows))
+        report = delta_load(engine, pieces, loaded_at=SECOND)
         assert counts(report) == (1, 3, 4, 0, 0)
         found.append((stored_cars(engine), history(engine)))
     assert found[0] == found[1] == found[2]

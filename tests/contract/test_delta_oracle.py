@@ -13,11 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 from sqlalchemy import Engine, text
 
-from carlib import create_tables, get_car
+from carlib import cars_as_of, create_tables, delete_car, delta_load, get_car, update_car
 from carlib.errors import LateChange, RejectedRows, SnapshotRefused
-from carlib.history.changes import delete_car, update_car
-from carlib.history.queries import cars_as_of
-from carlib.loading.delta import delta_load
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 VINS = ["AAA1", "BBB2", "CCC3", "DDD4"]

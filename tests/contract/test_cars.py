@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 from vin_check import is_valid
 
-from carlib import cars, vin
-from carlib.cars import COLUMNS, generate_cars, sample_cars, sample_delta
+from carlib import generate_cars, generate_delta, sample_cars, sample_delta
 from carlib.errors import BadArgument, CarlibError
 
+COLUMNS = ("brand", "model", "vin", "engine_size", "color", "price", "status")
 DTYPES = ["str", "str", "str", "float64", "str", "float64", "bool"]
 
 
@@ -144,7 +144,8 @@ def test_prices_are_money_and_fall_with_age(many):
 def test_colors_and_status_are_as_frequent_as_said(many):
     shares = many["color"].value_counts(normalize=True)
     assert shares.index[0] == "White"
-    assert (shares - pd.Series(cars._COLORS) / 100).abs().max() < 0.01
+    assert 0.31 < shares["White"] < 0.33
+    assert 0.19 < shares["Black"] < 0.21
     assert 0.83 < many["status"].mean() < 0.87
 
 
@@ -179,18 +180,6 @@ def test_pieces_of_a_seed_are_one_list(rows, more, start, seed):
     pieces = [generate_cars(rows, seed, start=start), generate_cars(more, seed, start=start + rows)]
     assert_frame_equal(whole, pd.concat(pieces, ignore_index=True), check_exact=True)
     assert whole["vin"].is_unique
-
-
-def test_every_number_is_visited_before_one_comes_again():
-    assert math.gcd(cars._STRIDE, vin.CAPACITY) == 1
-    assert cars._STRIDE * vin.CAPACITY < 2**63, "the product has to fit an int64"
-
-
-def test_the_far_end_of_a_seed_is_reachable():
-    last = generate_cars(2, seed=5, start=vin.CAPACITY - 2)
-    assert last["vin"].map(is_valid).all()
-    with pytest.raises(BadArgument, match="1,089,000,000 cars"):
-        generate_cars(3, seed=5, start=vin.CAPACITY - 2)
 
 
 def test_no_rows():
@@ -233,8 +222,8 @@ def test_a_million_cars_in_ten_seconds():
 
 @pytest.mark.parametrize(("new", "changed"), [(0.1, 0.1), (0, 0.5), (1.5, 0), (0, 1), (0, 0)])
 def test_a_delta_changes_and_adds_as_many_as_asked(new: float, changed: float) -> None:
-    known = cars.generate_cars(2_000, seed=1)  # the same seed as the new ones: VINs in common
-    later = cars.generate_delta(known, new=new, changed=changed, seed=1)
+    known = generate_cars(2_000, seed=1)  # the same seed as the new ones: VINs in common
+    later = generate_delta(known, new=new, changed=changed, seed=1)
 
     same = later.iloc[: len(known)]
     differs = (same != known) & ~(same.isna() & known.isna())
@@ -243,10 +232,10 @@ def test_a_delta_changes_and_adds_as_many_as_asked(new: float, changed: float) -
     assert len(later) == len(known) + round(new * len(known))
     assert later["vin"].is_unique
     assert (later["price"] > 0).all()
-    pd.testing.assert_frame_equal(later, cars.generate_delta(known, new, changed, seed=1))
+    pd.testing.assert_frame_equal(later, generate_delta(known, new, changed, seed=1))
 
 
 @pytest.mark.parametrize("shares", [{"new": -0.1}, {"changed": 1.1}, {"new": float("nan")}])
 def test_a_delta_out_of_range_is_named(shares: dict[str, float]) -> None:
     with pytest.raises(BadArgument, match="from 0"):
-        cars.generate_delta(cars.sample_cars(), **shares)
+        generate_delta(sample_cars(), **shares)

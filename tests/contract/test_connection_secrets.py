@@ -1,7 +1,5 @@
 """Whatever fails in connect(), a password is never shown: not in texts, nor in any traceback."""
 
-from __future__ import annotations
-
 import contextlib
 import re
 import traceback
@@ -18,7 +16,7 @@ from roles import COMMON, run
 from sqlalchemy import URL, Engine
 from sqlalchemy.exc import OperationalError
 
-from carlib.connection import connect
+from carlib import connect
 from carlib.errors import CarlibError, ConnectionFailed
 
 passwords = st.text(st.characters(exclude_categories=["C"]), min_size=6, max_size=30)

@@ -9,11 +9,10 @@ from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.orm import Session
 from table_states import catalog, run, snapshot
 
-from carlib import CarBrand, CarInfo, CarModel, create_tables
+from carlib import Base, CarBrand, CarInfo, CarModel, create_tables
 from carlib.errors import TableMismatch
-from carlib.tables import TABLES
 
-NAMES = [table.name for table in TABLES]
+NAMES = list(Base.metadata.tables)
 
 
 @pytest.fixture
@@ -179,7 +178,7 @@ def test_creating_needs_no_more_than_two_round_trips_a_column(tables):
     sent = []
     event.listen(tables, "before_cursor_execute", lambda *arguments: sent.append(arguments[2]))
     create_tables(tables)
-    columns = sum(len(table.columns) for table in TABLES)
+    columns = sum(len(table.columns) for table in Base.metadata.tables.values())
     assert len(sent) <= 2 * columns
 
 

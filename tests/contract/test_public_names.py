@@ -1,5 +1,6 @@
 """Every public name is documented: a docstring that says what it takes, and a place to meet it."""
 
+import ast
 import inspect
 import re
 import subprocess
@@ -49,6 +50,21 @@ def test_an_error_says_what_it_means(name: str) -> None:
     error = getattr(errors, name)
     assert error.__doc__
     assert issubclass(error, errors.CarlibError | UserWarning)
+
+
+@pytest.mark.parametrize("path", sorted(Path(__file__).parent.glob("*.py")), ids=lambda p: p.stem)
+def test_the_contract_is_tested_by_public_names_alone(path: Path) -> None:
+    public = {f"carlib.{name}" for name in carlib.__all__}
+    public |= {"carlib.errors", *(f"carlib.errors.{name}" for name in ERRORS)}
+    imported = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            imported |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            imported |= {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Constant) and re.match(r"carlib(\.\w+)+$", str(node.value)):
+            imported.add(node.value)  # what monkeypatch takes as text
+    assert {name for name in imported if name.startswith("carlib.")} <= public
 
 
 def test_importing_carlib_does_nothing(tmp_path: Path) -> None:

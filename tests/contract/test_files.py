@@ -12,10 +12,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal, assert_series_equal
 
-from carlib import create_tables, get_car, initial_load
-from carlib.cars import COLUMNS, generate_cars, iter_cars, read_cars, sample_cars
+from carlib import (
+    create_tables,
+    generate_cars,
+    get_car,
+    initial_load,
+    iter_cars,
+    read_cars,
+    sample_cars,
+)
 from carlib.errors import BadArgument
 
+COLUMNS = ["brand", "model", "vin", "engine_size", "color", "price", "status"]
 TEXTS = ["brand", "model", "vin", "color"]
 in_one_folder = settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
