@@ -439,6 +439,7 @@ def assert_ends_right(cars, answers, expected, directory):
     assert len(ids) == len(set(ids)) == 5
 
 
+@pytest.mark.slow
 def test_interrupted_at_any_step_and_run_again_it_ends_right(cars, answers, saved, tmp_path):
     expected = answers()
     steps = run_until(lambda: archive_history(cars, LATER, tmp_path / "whole"), -1, interrupt)
@@ -467,6 +468,7 @@ def processes():
     return context
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "place",
     [
@@ -571,7 +573,6 @@ def test_another_schemas_files_and_ones_own_unfinished_are_told_apart(
 
 
 @settings(
-    max_examples=20,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

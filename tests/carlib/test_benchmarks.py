@@ -14,6 +14,8 @@ from benchmarks.loaders import ADBC, ADD_EACH, CARLIB, FLOORS, FLUSH_EACH, LOADE
 from benchmarks.timing import Options, interleaved, ratios, spread
 from carlib import create_tables, generate_cars
 
+pytestmark = pytest.mark.slow
+
 CARS = generate_cars(300, seed=5)
 LOADED = """
 SELECT b.name AS brand, m.name AS model, c.vin, c.engine_size, c.color, c.price, c.status

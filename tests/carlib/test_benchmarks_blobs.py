@@ -9,6 +9,8 @@ from benchmarks import blobs
 from benchmarks.timing import Options
 from carlib import connect
 
+pytestmark = pytest.mark.slow
+
 ROWS = 50
 
 

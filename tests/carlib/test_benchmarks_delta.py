@@ -15,6 +15,8 @@ from benchmarks.delta_ways import CARLIB, COMPARING, DBMERGE, EACH, LOADERS, MOS
 from benchmarks.timing import Options
 from carlib import create_tables, generate_cars, generate_delta, initial_load
 
+pytestmark = pytest.mark.slow
+
 CARS = generate_cars(300, seed=5)
 DELTA = generate_delta(CARS, new=0.5, changed=0.2)  # 60 changed and 150 new, some of new models
 FIRST = datetime(2024, 11, 10, 10, tzinfo=UTC)

@@ -48,7 +48,7 @@ def assert_as_judged(column):
     assert clean == expected
 
 
-@settings(max_examples=400, deadline=None, print_blob=True)
+@settings(max_examples=10 * settings.default.max_examples, deadline=None)
 @given(st.sampled_from(sorted(CLEANERS)).flatmap(lambda n: car_frames.columns(n, rows=5)))
 def test_any_column_is_cleaned_as_the_oracle_judges_it(column):
     assert_as_judged(column)
@@ -69,7 +69,7 @@ def test_each_odd_value_alone_and_in_every_dtype(name, kind):
             assert_as_judged(car_frames.as_dtype([value], dtype).rename(name))
 
 
-@settings(max_examples=200, deadline=None, print_blob=True)
+@settings(max_examples=10 * settings.default.max_examples, deadline=None)
 @given(st.lists(st.integers(0, 10**13 - 1), min_size=1, max_size=20))
 def test_floats_with_three_decimals_round_half_away_from_zero(thousandths):
     column = pd.Series([n / 1000 for n in thousandths], name="price")

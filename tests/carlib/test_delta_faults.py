@@ -176,6 +176,7 @@ def test_a_connection_cut_after_commit_was_sent_leaves_all_behind(tables, delta,
     assert (load(tables, delta).updated, snapshot(tables)) == (0, after)
 
 
+@pytest.mark.slow
 def test_a_client_killed_before_a_statement_leaves_nothing_behind(make_engine, database_url):
     rows = [{"vin": vin, "price": 5.0} for vin in generate_cars(10)["vin"]]
     engines, statements = [make_engine() for _ in range(4)], []

@@ -23,6 +23,8 @@ from carlib.history import changes
 from carlib.history.queries import cars_as_of
 from carlib.loading import delta
 
+pytestmark = pytest.mark.slow
+
 FIRST, SECOND, THIRD = (datetime(2024, 11, day, tzinfo=UTC) for day in (1, 2, 3))
 
 # Two ways to change one car

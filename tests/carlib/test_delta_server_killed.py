@@ -27,6 +27,8 @@ from carlib.history.changes import update_car
 from carlib.loading.delta import delta_load
 from servers.postgres import EmbeddedServer, temporary_server
 
+pytestmark = pytest.mark.slow
+
 FIRST, SECOND = datetime(2024, 11, 1, tzinfo=UTC), datetime(2024, 11, 2, tzinfo=UTC)
 ROWS = 30
 LOST = (DBAPIError, psycopg2.Error)

@@ -311,7 +311,13 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
+PAIRS_AND_TRIPLES = [
+    pytest.param(case, marks=pytest.mark.slow if len(works) == 3 else ())
+    for case, works in CASES.items()
+]
+
+
+@pytest.mark.parametrize("case", PAIRS_AND_TRIPLES)
 def test_every_order_of_steps_ends_like_one_work_after_the_other(cars, at_once, case):
     works = CASES[case]
     orders = set()

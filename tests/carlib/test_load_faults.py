@@ -114,6 +114,7 @@ def test_a_connection_cut_before_any_statement_leaves_nothing_behind(tables, car
     load(tables, cars)
 
 
+@pytest.mark.slow
 def test_a_client_killed_before_a_statement_leaves_nothing_behind(make_engine, database_url):
     cars, killed = generate_cars(ROWS), []
     for word in ("COPY", "INSERT INTO car_info", "COMMIT"):

@@ -39,6 +39,7 @@ engine.dispose()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("load", ["initial", "delta"])
 def test_memory_does_not_grow_with_the_rows(make_engine, database_url, schema_name, load):
     pytest.importorskip("resource", reason="peak memory is measured by a call of Unix")

@@ -35,7 +35,7 @@ def refused(rejected):
     return {row: sorted(why.split("; ")) for row, why in rejected["reason"].items()}
 
 
-@settings(max_examples=250, deadline=None, print_blob=True)
+@settings(max_examples=5 * settings.default.max_examples, deadline=None)
 @given(car_frames.car_frames(), st.integers(0, 10**12))
 def test_every_row_is_accepted_or_refused_with_the_oracles_reasons(frame, first):
     rows = oracle.rows_of(frame)
@@ -55,7 +55,7 @@ def test_every_row_is_accepted_or_refused_with_the_oracles_reasons(frame, first)
     assert repr(oracle.rows_of(frame)) == untouched
 
 
-@settings(max_examples=100, deadline=None, print_blob=True)
+@settings(deadline=None)
 @given(car_frames.car_frames(), st.lists(st.integers(0, 8), max_size=4), st.booleans())
 def test_pieces_come_out_as_the_whole_does(frame, cuts, names_known):
     known = KNOWN if names_known else []

@@ -20,7 +20,6 @@ from carlib.store.store import DataFrameStore
 
 LOCAL = [format for format in FORMATS if format != "jsonb"]
 SETTINGS = settings(
-    max_examples=100,
     deadline=None,
     derandomize=True,
     database=None,
@@ -64,6 +63,7 @@ def test_no_frame_comes_back_silently_different(frame):
         check(frame, format)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", COLUMNS)
 @given(data=st.data())
 @settings(SETTINGS, max_examples=8)
@@ -74,7 +74,7 @@ def test_no_column_comes_back_silently_different(kind, data):
 
 
 @given(frame=frames())
-@settings(SETTINGS, max_examples=80)
+@SETTINGS
 def test_no_frame_comes_back_from_jsonb_silently_different(store, frame):
     try:
         losses = store.put("frame", frame, format="jsonb", accept_loss=True).losses
@@ -84,6 +84,7 @@ def test_no_frame_comes_back_from_jsonb_silently_different(store, frame):
     assert bool(found) == bool(losses), found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", COLUMNS)
 def test_no_column_comes_back_from_jsonb_silently_different(store, kind):
     arrays = []
@@ -185,6 +186,7 @@ def test_small_and_odd_frames_come_back(store, format, frame):
     assert differences(frame.iloc[:, ::-1], part) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format", ["jsonb", "parquet"])
 def test_ten_thousand_columns(store, format):
     wide = pd.DataFrame(np.arange(20_000).reshape(2, -1), columns=[f"c{i}" for i in range(10_000)])

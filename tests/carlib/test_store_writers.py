@@ -94,6 +94,7 @@ def test_a_writer_whose_connection_dies_leaves_no_half_version(
     assert differences(FRAME, store.get("x")) == []
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 @pytest.mark.parametrize("step", [2, 4])
 def test_a_writer_whose_process_is_killed_leaves_no_half_version(database_url, make_engine, step):

@@ -173,7 +173,7 @@ def test_other_seeds_give_other_cars():
         assert not some[one]["price"].equals(some[other]["price"])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(deadline=None)
 @given(st.integers(0, 500), st.integers(0, 500), st.integers(0, 10**6), st.integers(0, 2**64))
 def test_pieces_of_a_seed_are_one_list(rows, more, start, seed):
     whole = generate_cars(rows + more, seed, start=start)

@@ -7,6 +7,7 @@ from itertools import pairwise
 from random import Random
 
 import pandas as pd
+import pytest
 from car_states import stored
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -236,13 +237,13 @@ class Loads(RuleBasedStateMachine):
         assert {car["vin"]: {n: car[n] for n in names} for car in fleet} == self.oracle.as_of(when)
 
 
+@pytest.mark.hypothesis
 def test_any_sequence_of_loads_and_changes_leaves_what_the_oracle_says(engine):
     create_tables(engine)
     machine = type("Loads", (Loads,), {"engine": engine})
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=25,
             stateful_step_count=14,
             deadline=None,
             database=None,
@@ -258,6 +259,7 @@ def two_deltas(draw):
     return [pd.DataFrame(draw(whole), columns=["vin", *COLUMNS[0]]) for _ in range(2)]
 
 
+@pytest.mark.hypothesis
 def test_a_delta_split_permuted_or_repeated_gives_the_same(engine):
     create_tables(engine)
     at = START + timedelta(days=1)
@@ -269,7 +271,7 @@ def test_a_delta_split_permuted_or_repeated_gives_the_same(engine):
             delta_load(engine, delta, loaded_at=at)
         return [{k: v for k, v in row.items() if k != "car_id"} for row in stored(engine)]
 
-    @settings(max_examples=15, deadline=None, database=None)
+    @settings(deadline=None, database=None)
     @given(two_deltas(), st.integers(0, 4), st.integers(0, 9))
     def check(both, cut, seed):
         first, delta = both

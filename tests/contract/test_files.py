@@ -25,9 +25,7 @@ from carlib.errors import BadArgument
 
 COLUMNS = ["brand", "model", "vin", "engine_size", "color", "price", "status"]
 TEXTS = ["brand", "model", "vin", "color"]
-in_one_folder = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+in_one_folder = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture

@@ -496,7 +496,6 @@ def test_the_table_refuses_overlaps_and_empty_versions(changed, since, until):
 
 
 @settings(
-    max_examples=20,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -20,7 +20,6 @@ from carlib.errors import RejectedRows
 
 # One schema for all examples: each begins by emptying the tables.
 in_one_schema = settings(
-    max_examples=120,
     deadline=None,
     print_blob=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
