@@ -13,9 +13,9 @@ import pandas as pd
 import pytest
 from car_states import broken_lives, put_back, rows_of_tables, stored
 from interleaving import Interleaver, Run, Work, interleaver
-from load_process import schema_of
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import IntegrityError
+from worker_process import schema_of
 
 from carlib import create_tables, get_car, initial_load, sample_cars
 from carlib.errors import CarNotFound, NotFinal

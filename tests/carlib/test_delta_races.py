@@ -9,13 +9,12 @@ from functools import partial
 import pandas as pd
 import pytest
 from car_states import broken_lives
-from delta_process import DeltaProcess
 from fault_injection import before_each_statement, holds
-from load_process import schema_of
 from server_probes import eventually
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from table_states import run, snapshot
+from worker_process import Worker, load_deltas, schema_of, work_at_once
 
 from carlib import create_tables, get_car, initial_load, sample_cars, sample_delta
 from carlib.errors import NotFinal
@@ -191,16 +190,12 @@ def test_eight_processes_lose_nothing(cars, database_url):
     delta_load(cars, NEW, loaded_at=FIRST)
     vins, deltas = ["ABC123", "DEF456", "GHI789"], 4
     tokens = {p: range(100 * p, 100 * p + deltas) for p in range(1, 9)}  # each price is there once
-    schema, processes = schema_of(cars), []
-    try:
-        for p in tokens:
-            order = vins if p % 2 else vins[::-1]
-            work = [[{"vin": vin, "price": t} for vin in order] for t in tokens[p]]
-            processes.append(DeltaProcess(database_url, schema, work))
-        assert [process.answer() for process in processes] == [[[0, 3, 0, 0]] * deltas] * 8
-    finally:
-        codes = [process.close() for process in processes]
-    assert codes == [0] * 8
+    schema, workers = schema_of(cars), []
+    for p in tokens:
+        order = vins if p % 2 else vins[::-1]
+        work = [[{"vin": vin, "price": t} for vin in order] for t in tokens[p]]
+        workers.append(Worker(database_url, schema, load_deltas, work))
+    assert work_at_once(workers) == [[(0, 3, 0, 0)] * deltas] * 8
     logged, lived = history(cars), {token for each in tokens.values() for token in each}
     for vin, price in zip(vins, (15000, 13000, 16000), strict=True):
         prices_of_car = [p for v, p, _ in logged if v == vin] + [get_car(cars, vin=vin)["price"]]

@@ -17,8 +17,8 @@ import pytest
 from car_states import broken_lives, put_back, rows_of_tables, stored
 from history_oracle import Oracle, rows_of
 from interleaving import Interleaver, Run, Work, interleaver, schedules
-from load_process import schema_of
 from sqlalchemy import Engine, text
+from worker_process import schema_of
 
 from carlib import create_tables
 from carlib.errors import LateChange, NotFinal, RejectedRows

@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from load_process import schema_of
 from sqlalchemy import event, text
 from table_states import run, snapshot, stored_cars, stored_names
+from worker_process import schema_of
 
 from carlib import create_tables, generate_cars, initial_load, read_cars, sample_cars
 from carlib.errors import RejectedRows
