@@ -2,7 +2,6 @@ import multiprocessing
 import re
 import signal
 import sys
-import threading
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -367,23 +366,6 @@ def test_a_file_that_lacks_a_row_removes_nothing(cars, tmp_path):
 
 
 # Two at once
-
-
-def test_two_archivings_at_once_take_turns(cars, answers, tmp_path):
-    expected, reports = answers(), []
-
-    def work():
-        reports.append(archive_history(cars, LATER, tmp_path))
-
-    threads = [threading.Thread(target=work) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-    assert sorted(report.rows for report in reports) == [0, 0, 5]
-    assert len(files_in(tmp_path)) == 4
-    same(answers(tmp_path), expected)
-    assert run(cars, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'").scalar() == 0
 
 
 def test_a_load_does_not_wait_for_an_archiving(cars, make_engine, tmp_path):

@@ -1,7 +1,6 @@
 """Preparing a frame: every row comes out once, clean or refused, as the oracle judges it."""
 
 from decimal import Decimal
-from itertools import pairwise
 
 import car_frames
 import numpy as np
@@ -12,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carlib.cars import sample_cars
-from carlib.errors import BadArgument, CarlibError, MissingColumn, UnknownColumn
+from carlib.errors import BadArgument, MissingColumn, UnknownColumn
 from carlib.loading.prepare import REQUIRED, TABLE_COLUMNS, CanonicalNames, prepare
 
 KNOWN = [("TOYOTA", "COROLLA"), ("Citroe\u0308n", "2CV"), ("toyota", "corolla"), ("Fiat", None)]
@@ -53,21 +52,6 @@ def test_every_row_is_accepted_or_refused_with_the_oracles_reasons(frame, first)
     came = oracle.rows_of(prepared.rejected.drop(columns="reason"))
     assert repr(came) == repr([rows[i] for i in expected.rejected])
     assert repr(oracle.rows_of(frame)) == untouched
-
-
-@settings(deadline=None)
-@given(car_frames.car_frames(), st.lists(st.integers(0, 8), max_size=4), st.booleans())
-def test_pieces_come_out_as_the_whole_does(frame, cuts, names_known):
-    known = KNOWN if names_known else []
-    whole = prepare(frame, CanonicalNames(known))
-    spelling, rows, reasons = CanonicalNames(known), {}, {}
-    cuts = sorted({0, len(frame), *(cut for cut in cuts if cut < len(frame))})
-    for start, stop in pairwise(cuts):
-        piece = prepare(frame.iloc[start:stop], spelling, first_row=start)
-        rows |= accepted(piece.clean)
-        reasons |= refused(piece.rejected)
-    assert rows == accepted(whole.clean)
-    assert reasons == refused(whole.rejected)
 
 
 def spelled(pairs, known=()):
@@ -192,9 +176,3 @@ def test_a_column_that_is_there_twice_is_named():
 def test_what_is_no_frame_is_refused(cars):
     with pytest.raises(BadArgument, match=f"found {type(cars).__name__}"):
         prepare(cars, CanonicalNames())
-
-
-def test_the_errors_can_be_caught_as_what_they_are():
-    for error in (UnknownColumn, MissingColumn, BadArgument):
-        assert issubclass(error, CarlibError)
-        assert issubclass(error, ValueError)

@@ -63,16 +63,6 @@ def test_no_frame_comes_back_silently_different(frame):
         check(frame, format)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", COLUMNS)
-@given(data=st.data())
-@settings(SETTINGS, max_examples=8)
-def test_no_column_comes_back_silently_different(kind, data):
-    frame = pd.DataFrame({"a": pd.Series(array := data.draw(COLUMNS[kind]), dtype=array.dtype)})
-    for format in LOCAL:
-        check(frame, format)
-
-
 @given(frame=frames())
 @SETTINGS
 def test_no_frame_comes_back_from_jsonb_silently_different(store, frame):
@@ -82,27 +72,6 @@ def test_no_frame_comes_back_from_jsonb_silently_different(store, frame):
         return
     found = differences(frame, store.get("frame"))
     assert bool(found) == bool(losses), found
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", COLUMNS)
-def test_no_column_comes_back_from_jsonb_silently_different(store, kind):
-    arrays = []
-
-    @given(array=COLUMNS[kind])
-    @settings(SETTINGS, max_examples=6)
-    def draw(array):
-        arrays.append(array)
-
-    draw()
-    for array in arrays:
-        frame = pd.DataFrame({"a": pd.Series(array, dtype=array.dtype)})
-        try:
-            losses = store.put("column", frame, format="jsonb", accept_loss=True).losses
-        except NotRepresentable:
-            continue
-        found = differences(frame, store.get("column"))
-        assert bool(found) == bool(losses), (array, found)
 
 
 # What must come back exactly, whatever the values are. Of the rest it is said what is lost.

@@ -1,4 +1,3 @@
-import threading
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from uuid import UUID, uuid4
@@ -438,29 +437,6 @@ def test_a_change_and_its_history_are_all_or_nothing(cars, car_id, change):
     with pytest.raises(IntegrityError):
         update_car(cars, car_id, {"price": 1}) if change == "update" else delete_car(cars, car_id)
     assert everything(cars) == before
-
-
-def test_changes_from_many_threads_form_one_order(cars, car_id):
-    errors = []
-
-    def work(token):
-        try:
-            for number in range(5):
-                update_car(cars, car_id, {"color": f"{token}-{number}"})
-        except Exception as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=work, args=[token]) for token in "abcd"]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    life = car_history(cars, car_id)
-    assert not errors
-    assert sorted(life["color"]) == sorted(
-        ["Black", *(f"{t}-{n}" for t in "abcd" for n in range(5))]
-    )
-    assert (life["valid_from"].iloc[1:].to_numpy() == life["valid_to"].iloc[:-1].to_numpy()).all()
 
 
 # What the table itself refuses

