@@ -555,6 +555,7 @@ def test_another_schemas_files_and_ones_own_unfinished_are_told_apart(
 
 
 @settings(
+    max_examples=settings.default.max_examples // 2,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

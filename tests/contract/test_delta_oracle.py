@@ -182,6 +182,7 @@ def test_any_sequence_of_loads_and_changes_leaves_what_the_oracle_says(engine):
     run_state_machine_as_test(
         machine,
         settings=settings(
+            max_examples=settings.default.max_examples // 2,
             stateful_step_count=14,
             deadline=None,
             database=None,
@@ -209,7 +210,7 @@ def test_a_delta_split_permuted_or_repeated_gives_the_same(engine):
             delta_load(engine, delta, loaded_at=at)
         return [{k: v for k, v in row.items() if k != "car_id"} for row in stored(engine)]
 
-    @settings(deadline=None, database=None)
+    @settings(max_examples=settings.default.max_examples // 3, deadline=None, database=None)
     @given(two_deltas(), st.integers(0, 4), st.integers(0, 9))
     def check(both, cut, seed):
         first, delta = both

@@ -472,6 +472,7 @@ def test_the_table_refuses_overlaps_and_empty_versions(changed, since, until):
 
 
 @settings(
+    max_examples=settings.default.max_examples // 2,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
