@@ -151,7 +151,10 @@ def other_sql(load: tuple[str, str], change: tuple[str, str]) -> Patch:
         old, new = load if module is delta else change
 
         def rebuild(*arguments: Any, **options: Any) -> str:
-            statement = build(*arguments, **options)
+            with pytest.MonkeyPatch.context() as undone:
+                if module is changes:
+                    undone.setattr(module, "_differs", differs)
+                statement = build(*arguments, **options)
             made.append(statement.count(old))
             return statement.replace(old, new)
 
