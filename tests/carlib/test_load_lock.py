@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from history_oracle import rows_of
 from sqlalchemy import event, text
+from table_states import run
+from worker_process import schema_of
 
 from carlib import (
     car_history,
@@ -111,3 +113,21 @@ def test_a_passing_error_is_met_by_another_attempt_and_a_bounded_number_of_them(
         delete_car(cars, car_id)
     assert len(attempts) == ATTEMPTS
     assert get_car(cars, car_id=car_id)["price"] == 1
+
+
+def test_a_change_is_tried_again_where_somebody_without_the_lock_came_in_between(
+    cars, car_id, make_engine
+):
+    other, attempts = make_engine(schema_of(cars)), []
+
+    def meddle(connection, cursor, statement, *_):
+        if statement.startswith("WITH changed"):
+            attempts.append(statement)
+            if len(attempts) == 1:
+                run(other, "UPDATE car_info SET valid_from = '2100-01-01Z'")
+        elif statement.startswith("SELECT c.valid_from"):
+            run(other, f"UPDATE car_info SET valid_from = '{LOADED}'")
+
+    event.listen(cars, "before_cursor_execute", meddle)
+    assert update_car(cars, car_id, {"price": 1})["price"] == 1
+    assert len(attempts) == 2
