@@ -21,34 +21,29 @@ Keeping the history small
 Errors are named, all under `CarlibError`, in `carlib.errors`. Importing carlib does nothing else.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:  # what editors and type checkers read
-    from carlib.cars import (
-        generate_cars,
-        generate_delta,
-        iter_cars,
-        read_cars,
-        sample_cars,
-        sample_delta,
-    )
-    from carlib.connection import connect
-    from carlib.diagram import entity_relationship_diagram
-    from carlib.errors import CarlibError
-    from carlib.history.archive import ArchiveReport, archive_history
-    from carlib.history.changes import delete_car, update_car
-    from carlib.history.queries import car_history, cars_as_of, price_changes
-    from carlib.history_models import CarInfoHistory, LoadLog
-    from carlib.loading.delta import delta_load
-    from carlib.loading.initial import initial_load
-    from carlib.loading.report import LoadReport
-    from carlib.lookup import get_car
-    from carlib.models import CarBrand, CarInfo, CarModel
-    from carlib.store.measure import compare_formats
-    from carlib.store.store import DataFrameStore
-    from carlib.store.stored_frame import StoredFrame
-    from carlib.tables import Base, create_tables
+from carlib.cars import (
+    generate_cars,
+    generate_delta,
+    iter_cars,
+    read_cars,
+    sample_cars,
+    sample_delta,
+)
+from carlib.connection import connect
+from carlib.diagram import entity_relationship_diagram
+from carlib.errors import CarlibError
+from carlib.history.archive import ArchiveReport, archive_history
+from carlib.history.changes import delete_car, update_car
+from carlib.history.queries import car_history, cars_as_of, price_changes
+from carlib.loading.delta import delta_load
+from carlib.loading.initial import initial_load
+from carlib.loading.report import LoadReport
+from carlib.lookup import get_car
+from carlib.models import CarBrand, CarInfo, CarInfoHistory, CarModel, LoadLog
+from carlib.store.compare import compare_formats
+from carlib.store.store import DataFrameStore
+from carlib.store.stored_frame import StoredFrame
+from carlib.tables import Base, create_tables
 
 __all__ = [
     "ArchiveReport",
@@ -82,44 +77,3 @@ __all__ = [
     "sample_delta",
     "update_car",
 ]
-
-# Where each name lives. It is imported when it is first asked for, so that `carlib doctor` can say
-# what is missing where, say, pandas is.
-_HOMES = {
-    "cars": (
-        "generate_cars",
-        "generate_delta",
-        "iter_cars",
-        "read_cars",
-        "sample_cars",
-        "sample_delta",
-    ),
-    "connection": ("connect",),
-    "diagram": ("entity_relationship_diagram",),
-    "errors": ("CarlibError",),
-    "history.archive": ("ArchiveReport", "archive_history"),
-    "history.changes": ("delete_car", "update_car"),
-    "history.queries": ("car_history", "cars_as_of", "price_changes"),
-    "history_models": ("CarInfoHistory", "LoadLog"),
-    "loading.delta": ("delta_load",),
-    "loading.initial": ("initial_load",),
-    "loading.report": ("LoadReport",),
-    "lookup": ("get_car",),
-    "models": ("CarBrand", "CarInfo", "CarModel"),
-    "store.measure": ("compare_formats",),
-    "store.store": ("DataFrameStore",),
-    "store.stored_frame": ("StoredFrame",),
-    "tables": ("Base", "create_tables"),
-}
-
-
-def __getattr__(name: str) -> object:
-    for home, names in _HOMES.items():
-        if name in names:
-            value = globals()[name] = getattr(import_module(f"carlib.{home}"), name)
-            return value
-    raise AttributeError(f"module 'carlib' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})

@@ -5,8 +5,6 @@ of every frame as well. So what is secret travels wrapped in a `Secret`, it is u
 functions that give a problem back instead of raising it, and the driver's errors lose their frames.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,8 +15,8 @@ from psycopg2.extensions import connection as Connection
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from carlib._interrupts import InterruptibleCursor
 from carlib.errors import ConnectionFailed
+from carlib.interrupts import InterruptibleCursor
 
 CONNECT_SECONDS = 10
 SECRET_PARAMETERS = frozenset({"password", "sslpassword", "oauth_client_secret"})
@@ -41,7 +39,7 @@ class Secret:
         return "Secret(***)"
 
     def reveal(self) -> Any:
-        """The value itself."""
+        """Return the value itself."""
         return self._value
 
 
@@ -56,7 +54,7 @@ class Target:
         """A new connection of the driver's own.
 
         Raises:
-            psycopg2.Error: as the driver raised it, but without its frames, which hold the
+            psycopg2.Error: As the driver raised it, but without its frames, which hold the
                 password.
         """
         opened = self._open()
@@ -77,7 +75,7 @@ class Target:
                 f"a part of the URL is unusable ({type(error).__name__})"
             )
 
-    def is_shown_by(self, text: str) -> bool:
+    def leaks_secret(self, text: str) -> bool:
         """Whether `text` has a secret in it that isn't also a public part of the URL."""
         for public in (self.url.username, self.url.host, self.url.database):
             text = text.replace(public, "") if public else text
@@ -89,7 +87,7 @@ class Target:
                 yield str(value)
 
     @property
-    def where(self) -> str:
+    def location(self) -> str:
         """The place as a person reads it: host, port and database, without any path."""
         host = self.url.host or self.url.query.get("host")
         port = self.url.port or self.url.query.get("port", "5432")
@@ -112,11 +110,11 @@ def target(given: Secret, schema_options: str) -> Target:
     """Take a database URL apart.
 
     Args:
-        given: the URL, a str or SQLAlchemy's.
-        schema_options: what PostgreSQL's `options` start-up parameter is to hold besides the URL's.
+        given: The URL, a str or SQLAlchemy's.
+        schema_options: What PostgreSQL's `options` start-up parameter is to hold besides the URL's.
 
     Raises:
-        ConnectionFailed: it is no URL of a PostgreSQL over psycopg2.
+        ConnectionFailed: It is no URL of a PostgreSQL over psycopg2.
     """
     found = _target(given, schema_options)
     if isinstance(found, str):

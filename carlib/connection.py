@@ -4,18 +4,21 @@ Each schema is a world of its own: a lesson, a learner or a test works in its sc
 other. The search path is set while a connection is opened, so no ROLLBACK can take it back.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
+from typing import cast
 
 import psycopg2
+import psycopg2.extensions
+import sqlalchemy.engine
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 from sqlalchemy import URL, Engine, create_engine
+from sqlalchemy.exc import DBAPIError
 
-from carlib._database_url import Secret, Target, target
-from carlib._refusals import connection_failed, schema_failed
+from carlib import _database_url
+from carlib._database_url import Secret, Target
+from carlib.connection_errors import connection_failed, schema_failed
 from carlib.errors import ConnectionFailed, SchemaNameError, ServerError, UnsupportedServer
 
 OLDEST_VERSION = 180000
@@ -36,11 +39,11 @@ def connect(
         database_url: `postgresql://user:password@host:5432/database`, as text or SQLAlchemy's URL;
             None or "" is `$CARLIB_DATABASE_URL`, and where that is empty too, an embedded
             PostgreSQL that starts by itself and stops with the last process that uses it.
-        schema: the schema, as it is (`Cars` and `cars` are two); at most 63 bytes of UTF-8.
-        fresh: drop the schema, with everything that is in it, and make it anew. Nothing outside
-            of it is touched, except what depends on it.
-        announce: print one line that says where the work is done: the server's version, its place
-            and the schema.
+        schema: The schema, as it is (`Cars` and `cars` are two); at most 63 bytes of UTF-8.
+        fresh: True to drop the schema, with everything that is in it, and make it anew. Nothing
+            outside of it is touched, except what depends on it.
+        announce: True to print one line that says where the work is done: the server's version,
+            its place and the schema.
 
     Returns:
         An engine whose connections see this schema alone, with the session's time zone UTC. An
@@ -49,10 +52,10 @@ def connect(
     Raises:
         SchemaNameError: PostgreSQL can't have a schema of that name, or it is `public` and is to
             be dropped.
-        ConnectionFailed: the URL can't be used, the server does not answer or refuses, or the
+        ConnectionFailed: The URL can't be used, the server does not answer or refuses, or the
             right to make, use or drop the schema is missing.
-        UnsupportedServer: the server is older than PostgreSQL 18, or the database is not in UTF-8.
-        ServerError: the embedded server does not start.
+        UnsupportedServer: The server is older than PostgreSQL 18, or the database is not in UTF-8.
+        ServerError: The embedded server does not start.
     """
     # Wrapped before anything can fail: a verbose traceback prints the arguments of a function.
     given = Secret(database_url or os.environ.get("CARLIB_DATABASE_URL", "").strip())
@@ -60,25 +63,25 @@ def connect(
     _check_name(schema, fresh)
     options = f"-c search_path={_escaped(_quoted(schema))} -c timezone=UTC"
 
-    def reach() -> Target:
-        return target(given if given.reveal() else Secret(_embedded_url()), options)
+    def resolve_target() -> Target:
+        return _database_url.target(given if given.reveal() else Secret(_embedded_url()), options)
 
-    where = reach()
-    with _opened(where) as connection:
-        version = _check_server(connection, where)
-        _make_schema(connection, where, schema, fresh)
+    target = resolve_target()
+    with _opened(target) as connection:
+        version = _check_server(connection, target)
+        _make_schema(connection, target, schema, fresh)
         if announce:
-            print(_place(connection, where, version, schema))
+            print(_place(connection, target, version, schema))
 
     def open_connection() -> Connection:
         try:
-            return where.open()
+            return target.open()
         except psycopg2.OperationalError:
             if given.reveal():
                 raise
-        return reach().open()  # an embedded server that was killed starts again
+        return resolve_target().open()  # an embedded server that was killed starts again
 
-    return create_engine(where.url, creator=open_connection, pool_pre_ping=True)
+    return create_engine(target.url, creator=open_connection, pool_pre_ping=True)
 
 
 def _embedded_url() -> URL:
@@ -120,32 +123,32 @@ def _escaped(value: str) -> str:
     return "".join(f"\\{c}" if c in " \t\n\v\f\r\\" else c for c in value)
 
 
-def _opened(where: Target) -> contextlib.closing[Connection]:
+def _opened(target: Target) -> contextlib.closing[Connection]:
     try:
-        return contextlib.closing(where.open())
+        return contextlib.closing(target.open())
     except psycopg2.Error as error:
-        failure, cause = connection_failed(where, error)
+        failure, cause = connection_failed(target, error)
     raise failure from cause
 
 
-def _check_server(connection: Connection, where: Target) -> str:
+def _check_server(connection: Connection, target: Target) -> str:
     number = connection.info.server_version
     version = f"{number // 10000}.{number % 10000}"
     if number < OLDEST_VERSION:
         raise UnsupportedServer(
-            f"Expected PostgreSQL 18 or newer at {where.where}, found {version}. Upgrade it, or "
-            "unset CARLIB_DATABASE_URL to use the embedded PostgreSQL."
+            f"Expected PostgreSQL 18 or newer at {target.location}, found {version}. Upgrade it, "
+            "or unset CARLIB_DATABASE_URL to use the embedded PostgreSQL."
         )
     encoding = connection.info.parameter_status("server_encoding")
     if encoding != "UTF8":
         raise UnsupportedServer(
-            f"Expected a database in UTF8 at {where.where}, found {encoding}. Make one: CREATE "
+            f"Expected a database in UTF8 at {target.location}, found {encoding}. Make one: CREATE "
             "DATABASE course TEMPLATE template0 ENCODING 'UTF8'."
         )
     return version
 
 
-def _make_schema(connection: Connection, where: Target, schema: str, fresh: bool) -> None:
+def _make_schema(connection: Connection, target: Target, schema: str, fresh: bool) -> None:
     """Drop the schema if it is to be fresh, make it if it is missing, and see that it is used."""
     name = sql.Identifier(schema)
     try:
@@ -162,20 +165,30 @@ def _make_schema(connection: Connection, where: Target, schema: str, fresh: bool
             cursor.execute("SELECT current_schema(), has_schema_privilege(%s, 'USAGE')", [schema])
             ((current, usable),) = cursor.fetchall()
     except psycopg2.Error as error:
-        raise schema_failed(where, schema, fresh, error) from error
+        raise schema_failed(target, schema, fresh, error) from error
     if not usable:
-        raise schema_failed(where, schema, False, None)
+        raise schema_failed(target, schema, False, None)
     if current != schema:
         raise ConnectionFailed(
-            f'Expected the search path "{schema}" at {where.where}, found "{current}": what stands '
-            "between us and the server (a connection pooler?) dropped the start-up options. "
+            f'Expected the search path "{schema}" at {target.location}, found "{current}": what '
+            "stands between us and the server (a connection pooler?) dropped the start-up options. "
             "Connect to the server itself."
         )
 
 
-def _place(connection: Connection, where: Target, version: str, schema: str) -> str:
+def _place(connection: Connection, target: Target, version: str, schema: str) -> str:
     with connection, connection.cursor() as cursor:
         cursor.execute("SELECT current_setting('cluster_name')")
         embedded = cursor.fetchall()[0][0] == "carlib-embedded"
-    place = ", embedded" if embedded else f" at {where.where} as {where.user}"
+    place = ", embedded" if embedded else f" at {target.location} as {target.user}"
     return f'PostgreSQL {version}{place}, schema "{schema}"'
+
+
+def driver_cursor(connection: sqlalchemy.engine.Connection) -> psycopg2.extensions.cursor:
+    """Open a cursor of psycopg2, which can COPY, in the transaction of SQLAlchemy's connection."""
+    return cast(psycopg2.extensions.cursor, connection.connection.cursor())
+
+
+def driver_error(error: DBAPIError) -> psycopg2.Error:
+    """Return the error of psycopg2, which has what the server said, that SQLAlchemy wrapped."""
+    return cast(psycopg2.Error, error.orig)

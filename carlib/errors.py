@@ -4,10 +4,7 @@ Every message says what was expected, what was found, and what to do next. Where
 the error first, its own exception stays attached as ``__cause__``.
 """
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import pandas as pd
+import pandas as pd
 
 
 class CarlibError(Exception):
@@ -53,7 +50,7 @@ class MissingColumn(CarlibError, ValueError):
 class RejectedRows(CarlibError, ValueError):
     """Some rows can't be loaded, so none was. `.rejected` holds them, each with its reason."""
 
-    def __init__(self, message: str, rejected: "pd.DataFrame") -> None:
+    def __init__(self, message: str, rejected: pd.DataFrame) -> None:
         super().__init__(message, rejected)  # both, so that a copied or pickled error has both
         self.rejected = rejected
 

@@ -10,7 +10,6 @@ empty cell is missing. In the columns that hold numbers or truth values, each ce
 The bytes are `carlib.tabular`'s.
 """
 
-import difflib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from numbers import Integral
@@ -22,6 +21,7 @@ import pyarrow.compute as pc
 
 from carlib.errors import BadArgument
 from carlib.tabular import TabularFile
+from carlib.text import did_you_mean
 
 _TEXTS = ("brand", "model", "vin", "color")
 _NUMBERS = ("engine_size", "price")
@@ -102,10 +102,10 @@ def _rename(names: list[str], rename: Mapping[str, str] | None) -> dict[str, str
     rename = dict(rename or {})
     for name, our in rename.items():
         if name not in names:
-            lower = {each.lower(): each for each in names}
-            near = difflib.get_close_matches(str(name).lower(), lower, n=1, cutoff=0)
-            meant = f" Did you mean {lower[near[0]]!r}?" if near else ""
-            raise BadArgument(f"rename has {name!r}; the file's columns are {names}.{meant}")
+            raise BadArgument(
+                f"rename has {name!r}; the file's columns are {names}."
+                f"{did_you_mean(str(name), names)}"
+            )
         if not isinstance(our, str):
             raise BadArgument(f"rename gives {name!r} a new name that is a text; found {our!r}.")
     ours = {name: rename.get(name, name) for name in names}

@@ -3,33 +3,19 @@
 `create_tables` makes the tables that are missing and leaves the others alone.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Engine, Table, text
+from sqlalchemy import Engine, MetaData, Table, text
 from sqlalchemy.engine import Connection
 
-import carlib.history_models  # noqa: F401  registers its tables in Base.metadata
 from carlib.errors import TableMismatch, TablesMissing
 from carlib.models import Base
+from carlib.transactions import lock, read_committed
 
 # In the order in which they are defined: the three of cars, then the two that remember.
 TABLES = list(Base.metadata.tables.values())
 
-MAKING = text("SELECT pg_advisory_xact_lock(hashtext(:what), hashtext(current_schema()))")
-
-
-@contextmanager
-def read_committed(engine: Engine) -> Iterator[Connection]:
-    """Begin a transaction in which each statement sees what others committed before it.
-
-    That is PostgreSQL's default, and what waiting for a lock and then looking again needs; the
-    engine may have been made with another isolation level.
-    """
-    connection = engine.connect().execution_options(isolation_level="READ COMMITTED")
-    with connection, connection.begin():
-        yield connection
+CREATE_LOCK = "carlib.create_tables"
 
 
 def create_tables(engine: Engine) -> list[str]:
@@ -46,16 +32,33 @@ def create_tables(engine: Engine) -> list[str]:
             Nothing is created then.
     """
     with read_committed(engine) as connection:
-        # Two processes may find the same table missing; the lock lets the second one look again.
-        # Of this schema only: other learners of the same database are not kept waiting.
-        connection.execute(MAKING, {"what": "carlib.create_tables"})
-        found = relations(connection)
-        for table in TABLES:
-            if table.name in found:
-                require_same_columns(connection, table, *found[table.name])
-        missing = [t for t in TABLES if t.name not in found]
-        Base.metadata.create_all(connection, tables=missing, checkfirst=False)
-    return [table.name for table in missing]
+        return [table.name for table in create_missing(connection, Base.metadata, CREATE_LOCK)]
+
+
+def create_missing(connection: Connection, metadata: MetaData, purpose: str) -> list[Table]:
+    """Create those of some tables that are missing in the current schema.
+
+    Args:
+        connection: The tables become part of its transaction.
+        metadata: The tables.
+        purpose: The name of the lock: two processes may find the same table missing, and it lets
+            the second one look again.
+
+    Returns:
+        The tables made, parents first.
+
+    Raises:
+        TableMismatch: As for `create_tables`.
+    """
+    lock(connection, purpose)
+    existing = _relations(connection)
+    tables = list(metadata.tables.values())
+    for table in tables:
+        if table.name in existing:
+            _require_same_columns(connection, table, *existing[table.name])
+    missing = [table for table in tables if table.name not in existing]
+    metadata.create_all(connection, tables=missing, checkfirst=False)
+    return missing
 
 
 def require_tables(connection: Connection) -> None:
@@ -69,7 +72,7 @@ def require_tables(connection: Connection) -> None:
         )
 
 
-def relations(connection: Connection) -> dict[str, tuple[int, str]]:
+def _relations(connection: Connection) -> dict[str, tuple[int, str]]:
     """Map each relation of the current schema to its oid and PostgreSQL's letter for its kind."""
     query = text(
         "SELECT relname, oid, relkind::text FROM pg_class"
@@ -78,7 +81,7 @@ def relations(connection: Connection) -> dict[str, tuple[int, str]]:
     return {name: (oid, kind) for name, oid, kind in connection.execute(query)}
 
 
-def require_same_columns(connection: Connection, table: Table, oid: int, kind: str) -> None:
+def _require_same_columns(connection: Connection, table: Table, oid: int, kind: str) -> None:
     """Raise TableMismatch unless the table has the model's columns, types and NOT NULLs."""
     if kind not in "rp":  # r: table, p: partitioned table
         raise TableMismatch(
@@ -87,7 +90,7 @@ def require_same_columns(connection: Connection, table: Table, oid: int, kind: s
         )
     # PostgreSQL spells both sides, so that VARCHAR and character varying are the same.
     spell = text("SELECT format_type(to_regtype(:type), to_regtypemod(:type))")
-    wanted = {
+    expected = {
         (c.name, connection.scalar(spell, {"type": c.type.compile(connection.dialect)}), c.nullable)
         for c in table.columns
     }
@@ -95,12 +98,12 @@ def require_same_columns(connection: Connection, table: Table, oid: int, kind: s
         "SELECT attname, format_type(atttypid, atttypmod), NOT attnotnull FROM pg_attribute"
         " WHERE attrelid = :oid AND attnum > 0 AND NOT attisdropped"
     )
-    found = {tuple(row) for row in connection.execute(query, {"oid": oid})}
-    if wanted != found:
+    actual = {tuple(row) for row in connection.execute(query, {"oid": oid})}
+    if expected != actual:
         raise TableMismatch(
             f"The table {table.name} exists with other columns. "
-            f"Expected but not found: {_listed(wanted - found)}. "
-            f"Found but not expected: {_listed(found - wanted)}. "
+            f"Expected but not found: {_listed(expected - actual)}. "
+            f"Found but not expected: {_listed(actual - expected)}. "
             "Rename or drop that table, or choose another schema: connect(schema=...)."
         )
 

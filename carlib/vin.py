@@ -1,11 +1,10 @@
-"""Vehicle identification numbers: the check digit of one, and the building of many.
+"""Vehicle identification numbers (VINs), built by the column.
 
 A VIN has 17 characters (ISO 3779): the manufacturer (positions 1-3, the WMI of ISO 3780), a
 description of the car (4-8), a check digit (9), the model year (10), the plant (11) and a serial
 number (12-17). The check digit is that of 49 CFR 565.15. North America demands it; elsewhere a
 manufacturer may put another character there, so a real VIN from Europe can fail the check.
 
-- `check_digit`, `is_valid`: one VIN, as text.
 - `descriptor`, `year_code`: the parts that say something about the car.
 - `assemble`: a whole column of VINs at once, with numpy.
 """
@@ -14,8 +13,6 @@ import unicodedata
 
 import numpy as np
 import pyarrow as pa
-
-from carlib.errors import BadArgument
 
 LENGTH = 17
 
@@ -29,40 +26,6 @@ _YEAR_CODES = "ABCDEFGHJKLMNPRSTVWXY123456789"  # a cycle of 30 years; 1980 and 
 
 CAPACITY = len(ALPHABET) ** 2 * 1_000_000
 """How many cars `assemble` can tell apart: position 8, the plant, and a serial of six digits."""
-
-
-def check_digit(vin: str) -> str:
-    """Compute the character that belongs at position 9 of a VIN.
-
-    Each character has a value and each position a weight; the sum of their products modulo 11 is
-    the check digit, with X for 10. Position 9 itself has the weight 0.
-
-    Args:
-        vin: 17 characters of `ALPHABET`.
-
-    Returns:
-        One of 0-9 or X.
-
-    Raises:
-        BadArgument: `vin` has another length, or a character outside `ALPHABET`.
-    """
-    strange = sorted(set(vin) - set(ALPHABET))
-    if len(vin) != LENGTH or strange:
-        found = f"{strange} in it" if strange else f"{len(vin)} characters"
-        raise BadArgument(
-            f"A VIN has {LENGTH} characters, digits and capital letters without I, O and Q; "
-            f"found {found}: {vin!r}. Trim and upper-case it first."
-        )
-    total = sum(
-        weight * int(_WORTH[ALPHABET.index(character)])
-        for weight, character in zip(_WEIGHTS, vin, strict=True)
-    )
-    return _REMAINDERS[total % 11]
-
-
-def is_valid(vin: str) -> bool:
-    """Say whether a VIN has the right length, characters and check digit."""
-    return len(vin) == LENGTH and set(vin) <= set(ALPHABET) and check_digit(vin) == vin[8]
 
 
 def year_code(year: int) -> str:

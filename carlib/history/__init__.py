@@ -1,5 +1,5 @@
 """What cars were: changing one car, asking about the past, and archiving what is old.
 
 `changes` writes, `queries` reads, `archive` moves old rows from the table into Parquet files. Loads
-write history too, in `carlib.loading.delta`; the tables are those of `carlib.history_models`.
+write history too, in `carlib.loading.delta`; the tables are those of `carlib.models`.
 """

@@ -18,8 +18,9 @@ from sqlalchemy.engine import Connection
 from carlib.errors import BadArgument
 from carlib.history.archive_files import ARCHIVE
 from carlib.history.archive_month import KEPT, archive_month, remove_leftovers
-from carlib.instants import require_instant
+from carlib.load_lock import require_instant
 from carlib.tables import require_tables
+from carlib.transactions import lock
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,6 @@ MONTHS = (
     "SELECT DISTINCT date_trunc('month', h.\"timestamp\" AT TIME ZONE 'UTC')"
     f' FROM car_info_history h WHERE h."timestamp" < :before AND NOT ({KEPT}) ORDER BY 1'
 )
-LOCK = "SELECT pg_advisory_lock(hashtext('carlib.archive'), hashtext(current_schema()))"
 KEPT_ROWS = f'SELECT count(*) FROM car_info_history h WHERE h."timestamp" < :before AND {KEPT}'
 
 
@@ -147,7 +147,7 @@ def _only_archiver(engine: Engine) -> Iterator[Connection]:
             held = connection.connection.dbapi_connection
             connection.detach()  # back in the pool, it would hold the lock for ever
             with connection.begin():
-                connection.execute(text(LOCK))
+                lock(connection, "carlib.archive", whole_session=True)
             yield connection
     finally:
         if held is not None:  # a statement that is interrupted leaves a detached one open

@@ -19,8 +19,7 @@ from sqlalchemy.engine import Connection, Row
 from sqlalchemy.types import Numeric, TypeEngine
 
 from carlib.errors import ArchiveDamaged
-from carlib.history_models import CarInfoHistory
-from carlib.models import NAMES
+from carlib.models import NAMES, CarInfoHistory
 
 # Not in Base.metadata: the first archiving makes it.
 ARCHIVE = Table(

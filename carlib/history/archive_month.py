@@ -15,10 +15,10 @@ from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import Connection, Row
 
-from carlib._driver import driver_cursor
+from carlib.connection import driver_cursor
 from carlib.errors import ArchiveMismatch
 from carlib.history.archive_files import ARCHIVE, SCHEMA, checksum, listed_files
-from carlib.history.copy_out import BATCH_ROWS, copy_out
+from carlib.history.copy import BATCH_ROWS, stream_query
 
 # By its last row, a deleted car that comes back is given its id again (`delta_checks.revive`).
 KEPT = (
@@ -103,7 +103,7 @@ def _write(connection: Connection, period: dict[str, datetime], path: Path) -> i
 
     with path.open("xb") as file:
         with connection.begin(), pq.ParquetWriter(file, SCHEMA, compression="zstd") as writer:
-            copy_out(connection, _ROWS, period, SCHEMA, add)
+            stream_query(connection, _ROWS, period, SCHEMA, add)
         file.flush()
         os.fsync(file.fileno())
         if hasattr(os, "posix_fadvise"):  # forget it, so that reading it back asks the disk

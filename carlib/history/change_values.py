@@ -1,6 +1,5 @@
 """The new values of one car: which names they may have, and cleaned as those of a frame are."""
 
-import difflib
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import Connection
 
 from carlib.errors import BadArgument, MissingColumn, RejectedRows, UnknownColumn
-from carlib.loading.prepare import REQUIRED, TARGETS, Spelling, prepare
+from carlib.loading.prepare import REQUIRED, TABLE_COLUMNS, CanonicalNames, prepare, with_nearest
 from carlib.loading.staging import known_names
 
 
@@ -26,11 +25,12 @@ def check_names(changes: Mapping[str, Any]) -> None:
             "Expected changes to be a dictionary of new values by name, as in "
             f"{{'price': 16500}}; found {type(changes).__name__}."
         )
-    unknown = [name for name in changes if name not in TARGETS]
+    unknown = [name for name in changes if name not in TABLE_COLUMNS]
     if unknown:
         raise UnknownColumn(
             f"Unknown value{'s' * (len(unknown) > 1)} of a car: "
-            f"{', '.join(map(_with_nearest, unknown))}. What can change is {', '.join(TARGETS)}."
+            f"{', '.join(map(with_nearest, unknown))}. "
+            f"What can change is {', '.join(TABLE_COLUMNS)}."
         )
     if ("brand" in changes) != ("model" in changes):
         given, absent = ("brand", "model") if "brand" in changes else ("model", "brand")
@@ -51,8 +51,8 @@ def clean_values(connection: Connection, changes: Mapping[str, Any]) -> dict[str
     named = "brand" in changes
     # One object column each: pandas must not turn a value into something else before it is judged.
     row = pd.DataFrame({name: pd.Series([value], dtype=object) for name, value in changes.items()})
-    spelling = Spelling(known_names(connection) if named else ())
-    prepared = prepare(row, spelling, required=[name for name in REQUIRED if name in changes])
+    names = CanonicalNames(known_names(connection) if named else ())
+    prepared = prepare(row, names, required=[name for name in REQUIRED if name in changes])
     if len(prepared.rejected):
         raise RejectedRows(
             f"Expected values that a car can have, found {_listed(changes)}: "
@@ -81,11 +81,6 @@ def _model_id(connection: Connection, brand: str, model: str) -> Any:
         ),
         names,
     )
-
-
-def _with_nearest(unknown: object) -> str:
-    nearest = difflib.get_close_matches(str(unknown).strip().lower(), TARGETS, n=1, cutoff=0.5)
-    return repr(unknown) + (f" (do you mean {nearest[0]!r}?)" if nearest else "")
 
 
 def _listed(changes: Mapping[str, Any]) -> str:

@@ -4,28 +4,25 @@ One change and one load are the same thing to the history: both take the load's 
 read the clock, so all that ever happens to the cars of a schema forms one order.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Engine, text
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import IntegrityError
 
-from carlib._driver import driver_error
+from carlib.connection import driver_error
 from carlib.errors import CarNotFound, ChangeRefused, LateChange, VinTaken
-from carlib.history.change_sql import change_statement, differs
 from carlib.history.change_values import check_names, clean_values
-from carlib.instants import announce, lock_for_load, read_clock, require_instant
+from carlib.load_lock import announce, lock_for_load, read_clock, require_instant
+from carlib.loading.delta_sql import LOGGED
 from carlib.lookup import CARS, as_uuid
 from carlib.models import CarInfo
-from carlib.tables import read_committed, require_tables
-
-PASSING = {"40P01", "40001"}  # a deadlock or a serialization failure: the next attempt may succeed
-ATTEMPTS = 4
-
-Result = TypeVar("Result")
+from carlib.tables import require_tables
+from carlib.transactions import Result, read_committed, retry
 
 
 def update_car(
@@ -98,18 +95,16 @@ def _in_order(
     """Make a change in a transaction of its own, after all loads and changes before it."""
     if instant is not None:
         instant = require_instant(name, instant)
-    attempts = ATTEMPTS
-    while True:
-        attempts -= 1
-        try:
-            with read_committed(engine) as connection:
-                announce(connection, instant)
-                lock_for_load(connection)
-                require_tables(connection)
-                return change(connection, instant or read_clock(connection))
-        except DBAPIError as error:
-            if getattr(error.orig, "pgcode", None) not in PASSING or not attempts:
-                raise
+
+    def attempt() -> Result:
+        with read_committed(engine) as connection:
+            announce(connection, instant)
+            lock_for_load(connection)
+            require_tables(connection)
+            return change(connection, instant or read_clock(connection))
+
+    # Once more, too, where someone who writes without the lock came in between.
+    return retry(attempt, errors=(ChangeRefused,))
 
 
 def _change(
@@ -119,26 +114,25 @@ def _change(
     parameters = {**(values or {}), "car_id": key, "instant": instant}
     if values and "vin" in values:
         _require_free(connection, parameters)
-    other = "true" if values is None else differs(values)
+    other = "true" if values is None else _differs(values)
     state = f"SELECT c.valid_from, {other} AS differs FROM car_info c WHERE c.car_id = :car_id"
-    for _ in range(ATTEMPTS):  # another attempt where someone without the lock came in between
-        if _done(connection, change_statement(values), parameters):
-            return
-        car = connection.execute(text(state), parameters).one_or_none()
-        if car is None:
-            raise CarNotFound(
-                f"Expected a car with the id {key}, found none. It was never there, or it was "
-                "deleted: car_history(engine, car_id) tells. Look an id up with "
-                "get_car(engine, vin=...)['car_id']."
-            )
-        if not car.differs:
-            return
-        if car.valid_from >= instant:
-            raise LateChange(
-                f"Expected a change after {car.valid_from.isoformat(' ')}, since when the car's "
-                f"values hold; found {instant.isoformat(' ')}. History can't be written "
-                "backwards: give a later instant."
-            )
+    if _done(connection, _change_statement(values), parameters):
+        return
+    car = connection.execute(text(state), parameters).one_or_none()
+    if car is None:
+        raise CarNotFound(
+            f"Expected a car with the id {key}, found none. It was never there, or it was "
+            "deleted: car_history(engine, car_id) tells. Look an id up with "
+            "get_car(engine, vin=...)['car_id']."
+        )
+    if not car.differs:
+        return
+    if car.valid_from >= instant:
+        raise LateChange(
+            f"Expected a change after {car.valid_from.isoformat(' ')}, since when the car's "
+            f"values hold; found {instant.isoformat(' ')}. History can't be written "
+            "backwards: give a later instant."
+        )
     raise ChangeRefused(
         f"Expected the car {key} to change, but the database left it as it was. Something on "
         "car_info prevents it: look for triggers, rules and policies."
@@ -150,7 +144,7 @@ def _done(connection: Connection, statement: str, parameters: Mapping[str, Any])
         return connection.execute(text(statement), parameters).rowcount == 1
     except IntegrityError as error:
         if driver_error(error).diag.constraint_name == "uq_car_info_vin":
-            raise _taken(parameters["vin"]) from error
+            raise _vin_taken(parameters["vin"]) from error
         raise
 
 
@@ -161,11 +155,54 @@ def _require_free(connection: Connection, parameters: Mapping[str, Any]) -> None
         ' AND "timestamp" > :instant)'
     )
     if connection.scalar(query, parameters):
-        raise _taken(parameters["vin"])
+        raise _vin_taken(parameters["vin"])
 
 
-def _taken(vin: str) -> VinTaken:
+def _vin_taken(vin: str) -> VinTaken:
     return VinTaken(
         f"Expected a VIN that no other car has at that instant or later, but {vin!r} is another "
         f"car's. Look at it with get_car(engine, vin={vin!r}), and change or delete that one first."
     )
+
+
+def _change_statement(values: Collection[str] | None) -> str:
+    """The one statement that changes a car and writes what it was into the history.
+
+    The same two steps as a load's (see `carlib.loading.delta_sql`), for a car found by its id. Its
+    parameters are `car_id`, `instant` and the new values. It does nothing where the car is not
+    there, changed at or after the instant, or has these values already.
+
+    Args:
+        values: The columns of car_info that have new values; None to delete the car.
+    """
+    condition = "c.car_id = :car_id AND c.valid_from < :instant"
+    if values is None:
+        operation = "delete"
+        action = f"DELETE FROM car_info AS c\n  WHERE {condition}\n"
+    else:
+        operation = "update"
+        settings = [*(f"{name} = {_parameter(name)}" for name in values), "valid_from = :instant"]
+        action = (
+            f"UPDATE car_info AS c SET {', '.join(settings)}\n"
+            f"  WHERE {condition} AND {_differs(values)}\n"
+        )
+    old = ", ".join(f"old.{name}" for name in LOGGED)
+    logged = ", ".join(LOGGED)
+    return (
+        f"WITH changed AS (\n  {action}  RETURNING {old}\n)\n"
+        f'INSERT INTO car_info_history ({logged}, "timestamp", operation)\n'
+        f"SELECT {logged}, :instant, '{operation}' FROM changed"
+    )
+
+
+def _differs(values: Collection[str]) -> str:
+    """A condition: the car `c` has other values than the parameters. NULL equals NULL."""
+    old = ", ".join(f"c.{name}" for name in values)
+    new = ", ".join(_parameter(name) for name in values)
+    return f"ROW({old}) IS DISTINCT FROM ROW({new})" if values else "false"
+
+
+def _parameter(column: str) -> str:
+    """A parameter of the column's type: compared as text, 15000 and 15000.00 would differ."""
+    kind = CarInfo.__table__.c[column].type
+    return f"CAST(:{column} AS {kind.compile(postgresql.dialect())})"

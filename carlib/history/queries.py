@@ -25,22 +25,71 @@ from sqlalchemy.engine import Connection, Row
 
 from carlib.errors import ArchiveNeeded, BadArgument, NotFinal
 from carlib.history.archive_files import listed_files, read_archived
-from carlib.history.copy_out import fetch
-from carlib.history.query_sql import (
-    CHANGES,
-    FLEET,
-    FLEET_QUERY,
-    INSTANT,
-    LIFE,
-    LIFE_QUERY,
-    NAMES_QUERY,
-    PRICES_QUERY,
-    VERSION,
-    schema,
-)
-from carlib.instants import final_before, require_instant
+from carlib.history.copy import query_to_arrow
+from carlib.load_lock import final_before, require_instant
 from carlib.lookup import as_uuid
 from carlib.tables import require_tables
+
+# The columns of the answers. The queries' parameters are in psycopg2's form, since the answers come
+# by COPY (see `carlib.history.copy`).
+INSTANT = pa.timestamp("us", "UTC")
+
+_VALUES = ["vin", "engine_size", "color", "price", "status", "valid_from", "valid_to"]
+HISTORY_COLUMNS = ["brand", "model", *_VALUES, "operation"]
+FLEET_COLUMNS = ["car_id", "brand", "model", *_VALUES]
+_PRICES = ["old_price", "new_price", "difference"]
+PRICE_CHANGE_COLUMNS = ["car_id", "vin", "brand", "model", "changed_at", *_PRICES]
+_TYPES = {
+    **dict.fromkeys(["engine_size", "price", *_PRICES], pa.float64()),
+    **dict.fromkeys(["valid_from", "valid_to", "changed_at"], INSTANT),
+    "status": pa.bool_(),
+}
+
+
+def schema(columns: list[str]) -> pa.Schema:
+    """The Arrow schema of a query's result; columns of no other type are text."""
+    return pa.schema([(name, _TYPES.get(name, pa.string())) for name in columns])
+
+
+VERSION = schema([*FLEET_COLUMNS, "operation"])
+_VERSIONS = """
+SELECT v.car_id, b.name, m.name, v.vin, v.engine_size, v.color, v.price, v.status,
+       v.valid_from, v.valid_to, v.operation
+FROM (
+  SELECT car_id, model_id, vin, engine_size, color, price, status,
+         valid_from, "timestamp" AS valid_to, operation
+  FROM car_info_history WHERE {past}
+  UNION ALL
+  SELECT car_id, model_id, vin, engine_size, color, price, status, valid_from, NULL, NULL
+  FROM car_info WHERE {present}
+) v
+LEFT JOIN car_model m USING (model_id) LEFT JOIN car_brand b USING (brand_id)
+"""
+HISTORY_QUERY = _VERSIONS.format(
+    past="car_id = %(car_id)s::uuid", present="car_id = %(car_id)s::uuid"
+)
+FLEET_QUERY = _VERSIONS.format(
+    past="valid @> %(when)s::timestamptz", present="valid_from <= %(when)s::timestamptz"
+)
+# The version that follows begins when its predecessor ends. It is asked for twice: `=` lets many
+# changes be joined by a hash, `@>` lets few be looked up in the key. A deletion has no follower:
+# neither it nor a return is a change of price.
+PRICES_QUERY = """
+SELECT h.car_id, h.vin, b.name, m.name, h."timestamp", h.price, coalesce(n.price, c.price),
+       coalesce(n.price, c.price) - h.price
+FROM car_info_history h
+LEFT JOIN car_info_history n ON n.car_id = h.car_id
+  AND n.valid_from = h."timestamp" AND n.valid @> h."timestamp"
+LEFT JOIN car_info c ON c.car_id = h.car_id AND c.valid_from = h."timestamp"
+LEFT JOIN car_model m ON m.model_id = h.model_id LEFT JOIN car_brand b USING (brand_id)
+WHERE h.operation = 'update' AND coalesce(n.price, c.price) <> h.price
+  AND (%(since)s::timestamptz IS NULL OR h."timestamp" >= %(since)s::timestamptz)
+  AND (%(until)s::timestamptz IS NULL OR h."timestamp" < %(until)s::timestamptz)
+"""
+NAMES_QUERY = """
+SELECT m.model_id, b.name, m.name FROM car_model m JOIN car_brand b USING (brand_id)
+WHERE m.model_id = ANY (%(model_ids)s::uuid[])
+"""
 
 
 def car_history(
@@ -70,12 +119,12 @@ def car_history(
     key = str(as_uuid(car_id))
     with _snapshot(engine) as connection:
         files = listed_files(connection)
-        versions = fetch(connection, LIFE_QUERY, {"car_id": key}, VERSION)
+        versions = query_to_arrow(connection, HISTORY_QUERY, {"car_id": key}, VERSION)
         if directory is not None:
             versions = _with_archived(
                 connection, versions, directory, files, pc.field("car_id") == key
             )
-    frame = _frame(versions.sort_by("valid_from"), LIFE)
+    frame = _frame(versions.sort_by("valid_from"), HISTORY_COLUMNS)
     operation = frame["operation"].astype(object)
     frame["operation"] = operation.where(operation.notna(), None)
     frame.attrs["complete"] = directory is not None or not files
@@ -118,12 +167,12 @@ def cars_as_of(
             for row in listed_files(connection)
             if row.first_valid_from <= when < row.last_timestamp
         ]
-        versions = fetch(connection, FLEET_QUERY, {"when": when}, VERSION)
+        versions = query_to_arrow(connection, FLEET_QUERY, {"when": when}, VERSION)
         if directory is not None:
             then = pa.scalar(when, INSTANT)
             stood = (pc.field("valid_from") <= then) & (pc.field("timestamp") > then)
             versions = _with_archived(connection, versions, directory, files, stood)
-    frame = _frame(versions.sort_by([("vin", "ascending"), ("car_id", "ascending")]), FLEET)
+    frame = _frame(versions.sort_by([("vin", "ascending"), ("car_id", "ascending")]), FLEET_COLUMNS)
     frame.attrs |= {"final": final, "complete": directory is not None or not files}
     if not final:
         warnings.warn(
@@ -171,9 +220,9 @@ def price_changes(
     if first is not None and end is not None and first > end:
         raise BadArgument(f"Expected since to come before until, found {since!r} and {until!r}.")
     with _snapshot(engine) as connection:
-        changes = fetch(connection, PRICES_QUERY, period, schema(CHANGES))
+        changes = query_to_arrow(connection, PRICES_QUERY, period, schema(PRICE_CHANGE_COLUMNS))
     order = [(name, "ascending") for name in ("changed_at", "vin", "car_id")]
-    frame = _frame(changes.sort_by(order), CHANGES)
+    frame = _frame(changes.sort_by(order), PRICE_CHANGE_COLUMNS)
     frame["percent"] = 100 * frame["difference"] / frame["old_price"].where(frame["old_price"] > 0)
     return frame
 
@@ -208,7 +257,7 @@ def _with_archived(
         # By way of text: Arrow's own cast from decimal to float is off in the last bit at times.
         exact = rows[name].cast(pa.string()).cast(pa.float64())
         rows = rows.set_column(rows.column_names.index(name), name, exact)
-    names = fetch(
+    names = query_to_arrow(
         connection,
         NAMES_QUERY,
         {"model_ids": rows["model_id"].unique().to_pylist()},

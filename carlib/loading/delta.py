@@ -9,14 +9,13 @@ from typing import Literal, NamedTuple
 import pandas as pd
 from sqlalchemy import Engine, text
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import DBAPIError
 
 from carlib.errors import MissingColumn
-from carlib.instants import announce, lock_for_load, read_clock, require_instant
+from carlib.load_lock import announce, lock_for_load, read_clock, require_instant
 from carlib.loading.delta_checks import (
     check_delta_arguments,
     delta_columns,
-    keep_refused,
+    note_refused_vins,
     refuse_incomplete,
     refuse_late,
     require_all_there,
@@ -42,13 +41,10 @@ from carlib.loading.staging import (
     join_rejected,
     refuse_repeated,
 )
-from carlib.tables import read_committed, require_tables
+from carlib.tables import require_tables
+from carlib.transactions import RETRYABLE_SQLSTATES, UNIQUE_VIOLATION, read_committed, retry
 
-# Met under way, these pass: deadlock, serialization failure, and a unique violation by someone
-# who writes without the load's lock (PostgreSQL manual, "Serialization Failure Handling").
-PASSING = {"40P01", "40001", "23505"}
-ATTEMPTS = 4
-ROOM = text("SET LOCAL work_mem = '64MB'")  # so that joins of a large delta stay in memory
+WORK_MEM = text("SET LOCAL work_mem = '64MB'")  # so that joins of a large delta stay in memory
 
 
 def delta_load(
@@ -106,25 +102,30 @@ def delta_load(
     with read_committed(engine) as connection:
         announce(connection, loaded_at)
         lock_for_load(connection)
-        connection.execute(ROOM)
+        connection.execute(WORK_MEM)
         require_tables(connection)
         started_at = read_clock(connection)
-        stream = _SameColumns(cars)
+        stream = _UniformFrames(cars)
         required = [name for name in REQUIRED if name in stream.columns]
         staged = fill_staging(connection, stream, stream.total, required)
         content = content_of_staging(connection, stream.columns) if batch else None
         again = batch is not None and content is not None and was_loaded(connection, batch, content)
-        outcome = _retried(
-            connection,
-            _Task(
-                columns=stream.columns,
-                staged=staged,
-                loaded_at=loaded_at,
-                on_reject=on_reject,
-                max_deleted=max_deleted if missing == "delete" else None,
-                again=again,
-            ),
+        task = _Task(
+            columns=stream.columns,
+            staged=staged,
+            loaded_at=loaded_at,
+            on_reject=on_reject,
+            max_deleted=max_deleted if missing == "delete" else None,
+            again=again,
         )
+
+        def attempt() -> _Outcome:
+            # A savepoint keeps the staged rows: a stream that was read can't be read again.
+            with connection.begin_nested():
+                return _apply(connection, task)
+
+        # Someone without the load's lock may take a VIN under way: the next attempt sees it.
+        outcome = retry(attempt, sqlstates=RETRYABLE_SQLSTATES | {UNIQUE_VIOLATION})
         report = LoadReport(
             received=staged.received,
             inserted=outcome.inserted,
@@ -165,21 +166,6 @@ class _Outcome(NamedTuple):
     loaded_at: datetime
 
 
-def _retried(connection: Connection, task: _Task) -> _Outcome:
-    """Apply the staged rows; where that meets an error that passes, undo it and try again.
-
-    A savepoint keeps the staged rows: a stream that was read can't be read a second time.
-    """
-    for attempts_left in reversed(range(ATTEMPTS)):
-        try:
-            with connection.begin_nested():
-                return _apply(connection, task)
-        except DBAPIError as error:
-            if getattr(error.orig, "pgcode", None) not in PASSING or not attempts_left:
-                raise
-    raise AssertionError  # the last attempt returned or raised
-
-
 def _apply(connection: Connection, task: _Task) -> _Outcome:
     """Take out of staging what can't be loaded, and load the rest."""
     columns = task.columns
@@ -196,7 +182,7 @@ def _apply(connection: Connection, task: _Task) -> _Outcome:
     if len(rejected) and task.on_reject == "raise":
         raise rejected_rows(rejected, task.staged.received)
     if task.max_deleted is not None:
-        keep_refused(connection, rejected)
+        note_refused_vins(connection, rejected)
         require_trusted_snapshot(connection, task.staged.received, task.max_deleted)
         require_none_late(connection, loaded_at)
     if task.staged.new_names:
@@ -215,7 +201,7 @@ def _apply(connection: Connection, task: _Task) -> _Outcome:
     return _Outcome(inserted, updated, deleted, rejected, loaded_at)
 
 
-class _SameColumns:
+class _UniformFrames:
     """The frames of a load, handed on as long as all have the same columns."""
 
     def __init__(self, cars: Cars) -> None:

@@ -11,13 +11,13 @@ from sqlalchemy.engine import Connection
 from carlib.errors import BadArgument, CarlibError, LateChange, MissingColumn, SnapshotRefused
 from carlib.loading.columns import SURROGATE, tidy_text
 from carlib.loading.delta_sql import differs, source_query
-from carlib.loading.prepare import REQUIRED, TARGETS, check_columns
+from carlib.loading.prepare import REQUIRED, TABLE_COLUMNS, check_columns
 
 LATE = "late: the car changed at or after this load's instant"
 SHOWN = 5  # cars named in a message
-UNMENTIONED = (
+NOT_IN_SNAPSHOT = (
     "NOT EXISTS (SELECT FROM staging s WHERE s.vin = c.vin)"
-    " AND NOT EXISTS (SELECT FROM kept k WHERE k.vin = c.vin)"
+    " AND NOT EXISTS (SELECT FROM refused_vin r WHERE r.vin = c.vin)"
 )
 
 
@@ -45,7 +45,7 @@ def delta_columns(frame: pd.DataFrame) -> list[str]:
         BadArgument, UnknownColumn, MissingColumn: It is no frame, or not one of cars.
     """
     check_columns(frame, required=("vin",))
-    columns = [name for name in TARGETS if name in frame.columns]
+    columns = [name for name in TABLE_COLUMNS if name in frame.columns]
     if ("brand" in columns) != ("model" in columns):
         raise MissingColumn(
             "Expected brand and model together, since a model is known by both; found only "
@@ -58,9 +58,9 @@ def refuse_incomplete(connection: Connection, columns: Sequence[str]) -> pd.Data
     """Take new cars out of staging if the frame has no columns for what a new car needs."""
     lacking = [name for name in REQUIRED if name not in columns]
     if not lacking:
-        return _taken(connection, columns, "false", {}, "")
+        return _reject(connection, columns, "false", {}, "")
     unknown = "NOT EXISTS (SELECT FROM car_info c WHERE c.vin = s.vin)"
-    return _taken(connection, columns, unknown, {}, f"new car without {', '.join(lacking)}")
+    return _reject(connection, columns, unknown, {}, f"new car without {', '.join(lacking)}")
 
 
 def refuse_late(
@@ -85,7 +85,7 @@ def refuse_late(
         ),
         when,
     ):
-        return _taken(connection, columns, "false", {}, "")
+        return _reject(connection, columns, "false", {}, "")
     # A model that the tables don't know yet is a change as well: hence the outer joins.
     source = source_query(columns)
     late = (
@@ -95,7 +95,7 @@ def refuse_late(
         ' WHERE h."timestamp" > :loaded_at'
         " AND NOT EXISTS (SELECT FROM car_info c WHERE c.vin = h.vin))"
     )
-    rejected = _taken(connection, columns, late, when, LATE)
+    rejected = _reject(connection, columns, late, when, LATE)
     if len(rejected) and on_reject == "raise":
         raise _late(rejected["vin"].tolist(), loaded_at)
     return rejected
@@ -103,20 +103,21 @@ def refuse_late(
 
 def require_none_late(connection: Connection, loaded_at: datetime) -> None:
     """Raise LateChange if a snapshot would delete a car that changed at `loaded_at` or later."""
-    query = f"SELECT c.vin FROM car_info c WHERE c.valid_from >= :loaded_at AND {UNMENTIONED}"
+    query = f"SELECT c.vin FROM car_info c WHERE c.valid_from >= :loaded_at AND {NOT_IN_SNAPSHOT}"
     late = connection.scalars(text(f"{query} ORDER BY c.vin"), {"loaded_at": loaded_at}).all()
     if late:
         raise _late(late, loaded_at)
 
 
-def keep_refused(connection: Connection, rejected: pd.DataFrame) -> None:
+def note_refused_vins(connection: Connection, rejected: pd.DataFrame) -> None:
     """Note the VINs of refused rows: their cars were mentioned, so a snapshot keeps them."""
-    connection.execute(text("CREATE TEMPORARY TABLE kept (vin text) ON COMMIT DROP"))
+    connection.execute(text("CREATE TEMPORARY TABLE refused_vin (vin text) ON COMMIT DROP"))
     texts = {v for v in rejected["vin"] if isinstance(v, str) and not SURROGATE.search(v)}
     vins = sorted({tidy_text(v, upper=True) for v in texts if "\0" not in v})
     if vins:
         connection.execute(
-            text("INSERT INTO kept (vin) SELECT unnest(CAST(:vins AS text[]))"), {"vins": vins}
+            text("INSERT INTO refused_vin (vin) SELECT unnest(CAST(:vins AS text[]))"),
+            {"vins": vins},
         )
 
 
@@ -128,7 +129,7 @@ def require_trusted_snapshot(connection: Connection, received: int, max_deleted:
             "more, delete them one by one: delete_car(engine, car_id)."
         )
     cars, unmentioned = connection.execute(
-        text(f"SELECT count(*), count(*) FILTER (WHERE {UNMENTIONED}) FROM car_info c")
+        text(f"SELECT count(*), count(*) FILTER (WHERE {NOT_IN_SNAPSHOT}) FROM car_info c")
     ).one()
     if unmentioned > max_deleted * cars:
         raise SnapshotRefused(
@@ -174,7 +175,7 @@ def require_all_there(connection: Connection) -> None:
         )
 
 
-def _taken(
+def _reject(
     connection: Connection, columns: Sequence[str], condition: str, values: dict, reason: str
 ) -> pd.DataFrame:
     """Delete the staged rows that meet a condition, and return them with the reason."""

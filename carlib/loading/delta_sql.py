@@ -103,6 +103,7 @@ def _merge_clauses(frame_columns: Collection[str], *, insert: bool, delete_missi
         )
     if delete_missing:
         clauses.append(
-            "WHEN NOT MATCHED BY SOURCE AND c.vin NOT IN (SELECT vin FROM kept) THEN\n  DELETE"
+            "WHEN NOT MATCHED BY SOURCE"
+            " AND c.vin NOT IN (SELECT vin FROM refused_vin) THEN\n  DELETE"
         )
     return "\n".join(clauses) or "WHEN MATCHED THEN DO NOTHING"

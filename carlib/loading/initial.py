@@ -9,12 +9,13 @@ from sqlalchemy import Engine, text
 from sqlalchemy.engine import Connection
 
 from carlib.errors import BadArgument, CarlibError, RejectedRows, TablesNotEmpty
-from carlib.instants import announce, lock_for_load, read_clock, require_instant
+from carlib.load_lock import announce, lock_for_load, read_clock, require_instant
 from carlib.loading.log import log_load
-from carlib.loading.rebuild import keys_built_afterwards
+from carlib.loading.rebuild import deferred_indexes
 from carlib.loading.report import LoadReport, describe_rejected
 from carlib.loading.staging import Cars, fill_staging, frames_of, join_rejected, refuse_repeated
-from carlib.tables import read_committed, require_tables
+from carlib.tables import require_tables
+from carlib.transactions import read_committed
 
 OnReject = Literal["raise", "report"]
 
@@ -70,7 +71,7 @@ def initial_load(
         if len(rejected) and on_reject == "raise":
             raise rejected_rows(rejected, received)
         insert_names(connection)
-        with keys_built_afterwards(connection):
+        with deferred_indexes(connection):
             expected = received - len(rejected) - repetitions
             inserted = _insert_cars(connection, loaded_at, expected)
         report = LoadReport(

@@ -15,13 +15,13 @@ import pyarrow as pa
 STEPS_PER_MILLISECOND = 4096  # what the 12 bits of rand_a can count
 
 
-class KeyMaker:
+class UUID7Generator:
     """Makes keys of which each is greater than all it made before."""
 
     def __init__(self) -> None:
         self._next = 0
 
-    def take(self, count: int) -> pa.Array:
+    def batch(self, count: int) -> pa.Array:
         """Return `count` new keys in ascending order, each as 32 hexadecimal digits."""
         now = time.time_ns() * STEPS_PER_MILLISECOND // 1_000_000
         first = max(now, self._next)

@@ -7,8 +7,8 @@ from sqlalchemy import insert, select, text
 from sqlalchemy.engine import Connection
 
 from carlib.errors import BatchConflict
-from carlib.history_models import LoadLog
 from carlib.loading.report import LoadReport
+from carlib.models import LoadLog
 
 
 def content_of_staging(connection: Connection, columns: list[str]) -> str:

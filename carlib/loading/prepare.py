@@ -1,10 +1,9 @@
 """From a cars frame as it came to rows that the tables accept, and rows refused with a reason.
 
-This room knows the columns of the tables and nothing of the database: it can be read, tested and
+This module knows the columns of the tables and nothing of the database: it can be read, tested and
 trusted alone. Every row that goes in comes out once, either clean or refused.
 """
 
-import difflib
 import reprlib
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -17,12 +16,12 @@ import pyarrow as pa
 from sqlalchemy import Column
 
 from carlib.errors import BadArgument, MissingColumn, UnknownColumn
-from carlib.loading.columns import Cleaned, Faults, clean_flag, clean_text
-from carlib.loading.decimals import clean_number
+from carlib.loading.columns import Cleaned, Faults, clean_flag, clean_number, clean_text
 from carlib.models import CarBrand, CarInfo, CarModel
+from carlib.text import nearest
 
 # The columns of a cars frame, each with the table column that it ends in.
-TARGETS: dict[str, Column] = {
+TABLE_COLUMNS: dict[str, Column] = {
     "brand": CarBrand.__table__.c.name,
     "model": CarModel.__table__.c.name,
     "vin": CarInfo.__table__.c.vin,
@@ -31,7 +30,7 @@ TARGETS: dict[str, Column] = {
     "price": CarInfo.__table__.c.price,
     "status": CarInfo.__table__.c.status,
 }
-REQUIRED = tuple(name for name, column in TARGETS.items() if not column.nullable)
+REQUIRED = tuple(name for name, column in TABLE_COLUMNS.items() if not column.nullable)
 NAMED = 10  # unknown columns that a message names
 
 
@@ -48,7 +47,7 @@ class Prepared:
     rejected: pd.DataFrame
 
 
-class Spelling:
+class CanonicalNames:
     """Remembers how each brand and model is spelled, and finds it again whatever the case.
 
     Names are compared by canonical caseless matching (The Unicode Standard, definition D145), so
@@ -101,7 +100,7 @@ class Spelling:
 
 def prepare(
     cars: pd.DataFrame,
-    spelling: Spelling,
+    names: CanonicalNames,
     *,
     first_row: int = 0,
     required: Sequence[str] = REQUIRED,
@@ -111,8 +110,8 @@ def prepare(
     Whether a VIN occurs twice is not judged here: the other one may come in a later frame.
 
     Args:
-        cars: Columns as in `TARGETS`, those that may be missing left out or not, in any order.
-        spelling: How brands and models are spelled; learns those that are new.
+        cars: Columns as in `TABLE_COLUMNS`, in any order; those not required may be left out.
+        names: How brands and models are spelled; learns those that are new.
         first_row: The number of the frame's first row in the whole of what is loaded.
         required: The columns that must be there and filled.
 
@@ -125,17 +124,17 @@ def prepare(
     rows = np.arange(first_row, first_row + len(cars))
     faults: Faults = []
     columns: dict[str, pa.Array] = {}
-    for name, target in TARGETS.items():
+    for name, target in TABLE_COLUMNS.items():
         if name in cars.columns:
-            columns[name], found = _clean(cars[name], target, name in required)
-            faults += found
+            columns[name], column_faults = _clean(cars[name], target, name in required)
+            faults += column_faults
     refused = np.zeros(len(cars), dtype=bool)
     for _, mask in faults:
         refused |= mask
     accepted = pa.array(~refused)
     columns = {name: array.filter(accepted) for name, array in columns.items()}
     if "brand" in columns and "model" in columns:
-        columns["brand"], columns["model"] = spelling.respell(columns["brand"], columns["model"])
+        columns["brand"], columns["model"] = names.respell(columns["brand"], columns["model"])
     clean = pa.table({"row": pa.array(rows).filter(accepted), **columns})
     return Prepared(clean, _explain(cars, rows, refused, faults))
 
@@ -147,13 +146,13 @@ def check_columns(cars: pd.DataFrame, required: Sequence[str] = REQUIRED) -> Non
             f"Expected a pandas DataFrame of cars, found {type(cars).__name__}. "
             "For a file, pass its path; for a stream, an iterator of frames."
         )
-    unknown = [column for column in cars.columns if column not in TARGETS]
+    unknown = [column for column in cars.columns if column not in TABLE_COLUMNS]
     if unknown:
-        named = ", ".join(map(_with_nearest, unknown[:NAMED]))
+        named = ", ".join(map(with_nearest, unknown[:NAMED]))
         more = f" and {len(unknown) - NAMED:,} more" if len(unknown) > NAMED else ""
         raise UnknownColumn(
             f"Unknown column{'s' * (len(unknown) > 1)}: {named}{more}. "
-            f"A cars frame has {', '.join(TARGETS)}. Rename with cars.rename(columns=...) "
+            f"A cars frame has {', '.join(TABLE_COLUMNS)}. Rename with cars.rename(columns=...) "
             "or leave the column out with cars.drop(columns=...)."
         )
     twice = sorted(set(cars.columns[cars.columns.duplicated()]))
@@ -197,9 +196,10 @@ def _explain(
     return rejected.assign(reason=pd.array(reasons, dtype="str"))
 
 
-def _with_nearest(unknown: object) -> str:
-    nearest = difflib.get_close_matches(str(unknown).strip().lower(), TARGETS, n=1, cutoff=0.5)
-    return reprlib.repr(unknown) + (f" (do you mean {nearest[0]!r}?)" if nearest else "")
+def with_nearest(unknown: object) -> str:
+    """Name what is none of the columns, and the column that it may have been meant to be."""
+    column = nearest(str(unknown), TABLE_COLUMNS)
+    return reprlib.repr(unknown) + (f" (do you mean {column!r}?)" if column else "")
 
 
 def _caseless(name: str) -> str:

@@ -7,7 +7,7 @@ from sqlalchemy import CheckConstraint, text
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 
-from carlib._driver import driver_error
+from carlib.connection import driver_error
 from carlib.loading.progress import progress
 from carlib.models import CarInfo
 
@@ -27,11 +27,11 @@ KEYS = text(
     """
 )
 # Why they may have to stay: lock not to be had, not the owner, something depends on them.
-STILL_NEEDED = ("55P03", "42501", "2BP01")
+CANNOT_DROP = ("55P03", "42501", "2BP01")
 
 
 @contextmanager
-def keys_built_afterwards(connection: Connection) -> Iterator[None]:
+def deferred_indexes(connection: Connection) -> Iterator[None]:
     """Take the keys and indexes off car_info, and build the same again when the rows are there.
 
     One sorted build is faster than placing every row in every index ("Populating a Database" in
@@ -40,21 +40,21 @@ def keys_built_afterwards(connection: Connection) -> Iterator[None]:
     key or a view built on them, an open transaction that reads the tables, an owner who is not us.
     """
     table = CarInfo.__table__
-    keys = [key for key in table.constraints if not isinstance(key, CheckConstraint)]
-    names = [*(key.name for key in keys), *(index.name for index in table.indexes)]
-    found = connection.execute(KEYS, {"names": names}).all()
+    constraints = [key for key in table.constraints if not isinstance(key, CheckConstraint)]
+    names = [*(key.name for key in constraints), *(index.name for index in table.indexes)]
+    keys = connection.execute(KEYS, {"names": names}).all()
     without_parameters = {"no_parameters": True}
     try:
         with connection.begin_nested():
             connection.execute(text("SET LOCAL lock_timeout = '2s'"))
-            for key in found:
+            for key in keys:
                 connection.exec_driver_sql(key.drop, execution_options=without_parameters)
     except DBAPIError as error:
-        if driver_error(error).pgcode not in STILL_NEEDED:
+        if driver_error(error).pgcode not in CANNOT_DROP:
             raise
-        found = []
+        keys = []
     yield
-    with progress(len(found), desc="keys and indexes") as bar:
-        for key in found:
+    with progress(len(keys), desc="keys and indexes") as bar:
+        for key in keys:
             connection.exec_driver_sql(key.create, execution_options=without_parameters)
             bar.update(1)

@@ -6,6 +6,8 @@ from html import escape
 
 import pandas as pd
 
+from carlib.text import printable
+
 COUNTS = ("received", "inserted", "updated", "deleted", "unchanged")
 FIRST, WIDTH = 5, 30  # rows that a message shows, and characters of a cell
 
@@ -98,4 +100,4 @@ def _shown(frame: pd.DataFrame, row: int, column: int, shorten: bool) -> str:
         return f"<{type(error).__name__}>"
     if shorten and len(text) > WIDTH:
         text = text[: WIDTH - 3] + "..."
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    return printable(text)

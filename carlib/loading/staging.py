@@ -17,10 +17,10 @@ import pyarrow.csv
 from sqlalchemy import text
 from sqlalchemy.engine import Connection
 
-from carlib._driver import driver_cursor
 from carlib.cars import iter_cars
-from carlib.loading.keys import KeyMaker
-from carlib.loading.prepare import REQUIRED, TARGETS, Spelling, check_columns, prepare
+from carlib.connection import driver_cursor
+from carlib.loading.keys import UUID7Generator
+from carlib.loading.prepare import REQUIRED, TABLE_COLUMNS, CanonicalNames, check_columns, prepare
 from carlib.loading.progress import progress
 from carlib.models import CarBrand, CarModel
 
@@ -89,29 +89,30 @@ def fill_staging(
         What came of it; the rejected rows have the columns that came.
     """
     columns = ", ".join(
-        f"{name} {target.type.compile(connection.dialect)}" for name, target in TARGETS.items()
+        f"{name} {target.type.compile(connection.dialect)}"
+        for name, target in TABLE_COLUMNS.items()
     )
     connection.execute(
         text(f"CREATE TEMPORARY TABLE staging (row bigint, car_id uuid, {columns}) ON COMMIT DROP")
     )
-    spelling, keys = Spelling(known_names(connection)), KeyMaker()
+    names, keys = CanonicalNames(known_names(connection)), UUID7Generator()
     received = 0
     rejected: list[pd.DataFrame] = []
-    came: dict[Hashable, None] = {}
+    columns_seen: dict[Hashable, None] = {}
     with progress(total, unit=" cars", unit_scale=True) as bar:
         for frame in frames:
-            prepared = prepare(frame, spelling, first_row=received, required=required)
+            prepared = prepare(frame, names, first_row=received, required=required)
             clean = prepared.clean
-            _copy(connection, clean.append_column("car_id", keys.take(clean.num_rows)))
+            _copy(connection, clean.append_column("car_id", keys.batch(clean.num_rows)))
             rejected.append(prepared.rejected)
-            came |= dict.fromkeys(frame.columns)
+            columns_seen |= dict.fromkeys(frame.columns)
             received += len(frame)
             bar.update(len(frame))
     # What is joined on; a sample of 3,000 rows tells the planner enough, ten times as fast.
     connection.execute(text("SET LOCAL default_statistics_target = 10"))
     connection.execute(text("ANALYZE staging (vin, brand, model)"))
-    refused = join_rejected(rejected, [*(came or TARGETS), "reason"])
-    return Staged(received, refused, spelling.has_learned)
+    refused = join_rejected(rejected, [*(columns_seen or TABLE_COLUMNS), "reason"])
+    return Staged(received, refused, names.has_learned)
 
 
 def refuse_repeated(connection: Connection) -> tuple[int, pd.DataFrame]:
@@ -132,13 +133,13 @@ def refuse_repeated(connection: Connection) -> tuple[int, pd.DataFrame]:
     conflicting: Sequence[Any] = []
     copies = 0
     if repeated:
-        values = ", ".join(f"s.{name}" for name in TARGETS if name != "vin")
+        values = ", ".join(f"s.{name}" for name in TABLE_COLUMNS if name != "vin")
         conflicting = connection.execute(
             text(
                 "DELETE FROM staging WHERE vin IN"
                 " (SELECT s.vin FROM staging s JOIN repeated USING (vin)"
                 f" GROUP BY s.vin HAVING count(DISTINCT ROW({values})) > 1)"
-                f" RETURNING row, {', '.join(TARGETS)}"
+                f" RETURNING row, {', '.join(TABLE_COLUMNS)}"
             )
         ).all()
         copies = connection.execute(
@@ -147,7 +148,9 @@ def refuse_repeated(connection: Connection) -> tuple[int, pd.DataFrame]:
                 " JOIN repeated USING (vin) GROUP BY vin) r WHERE s.vin = r.vin AND s.row > r.first"
             )
         ).rowcount
-    rejected = pd.DataFrame(conflicting, columns=["row", *TARGETS]).set_index("row").sort_index()
+    rejected = (
+        pd.DataFrame(conflicting, columns=["row", *TABLE_COLUMNS]).set_index("row").sort_index()
+    )
     rejected = rejected.astype({"engine_size": float, "price": float})  # as frames have numbers
     return copies, rejected.assign(reason=REPEATED)
 
@@ -163,14 +166,14 @@ def join_rejected(
         parts: Frames of rejected rows.
         columns: The columns that the result has; by default those of the first part.
     """
-    wanted = parts[0].columns if columns is None else columns
+    names = parts[0].columns if columns is None else columns
     filled = [part for part in parts if len(part)] or list(parts[:1])
     if not filled:
-        return pd.DataFrame(columns=wanted, index=pd.Index([], dtype="int64", name="row"))
-    for name in wanted:
+        return pd.DataFrame(columns=names, index=pd.Index([], dtype="int64", name="row"))
+    for name in names:
         if len({part[name].dtype for part in filled if name in part}) > 1:
             filled = [part.astype({name: object} if name in part else {}) for part in filled]
-    return pd.concat(filled).sort_index().reindex(columns=wanted)
+    return pd.concat(filled).sort_index().reindex(columns=names)
 
 
 def known_names(connection: Connection) -> list[tuple[str, str | None]]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
-from carlib._driver import driver_cursor
+from carlib.connection import driver_cursor
 
 PIECE = 1 << 20  # bytes that travel in one go
 _HEADER = b"PGCOPY\n\xff\r\n\0" + struct.pack(">ii", 0, 0)

@@ -20,7 +20,7 @@ from carlib.store.pandas_meta import refuse
 from carlib.store.seal import damaged
 from carlib.store.stored_frame import StoredFrame
 from carlib.store.tables import make_store_tables
-from carlib.tables import read_committed
+from carlib.transactions import read_committed
 
 
 class DataFrameStore:

@@ -24,7 +24,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSON, JSONB
 
 from carlib.models import NAMES, NEW_KEY
-from carlib.tables import MAKING, read_committed, relations, require_same_columns
+from carlib.tables import create_missing
+from carlib.transactions import read_committed
 
 # Not in Base.metadata: these tables are made by the first DataFrameStore of a schema.
 METADATA = MetaData(naming_convention=NAMES)
@@ -81,15 +82,6 @@ def make_store_tables(engine: Engine) -> None:
             Nothing is created then.
     """
     with read_committed(engine) as connection:
-        # Two processes may find the same table missing; the lock lets the second one look again.
-        connection.execute(MAKING, {"what": "carlib.store"})
-        found = relations(connection)
-        tables = METADATA.sorted_tables
-        for table in tables:
-            if table.name in found:
-                require_same_columns(connection, table, *found[table.name])
-        missing = [table for table in tables if table.name not in found]
-        METADATA.create_all(connection, tables=missing, checkfirst=False)
-        for table in missing:
+        for table in create_missing(connection, METADATA, "carlib.store"):
             if "data" in table.columns:
                 connection.execute(text(EXTERNAL.format(table.name)))

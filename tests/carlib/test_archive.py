@@ -2,7 +2,6 @@ import multiprocessing
 import re
 import signal
 import sys
-import threading
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -19,7 +18,7 @@ from interrupting import Interrupted, archive_until_killed, interrupt, run_until
 from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError
 
-import carlib.history_models  # its tables are made with the others
+import carlib.models  # its tables are made with the others
 from carlib.cars import sample_cars
 from carlib.errors import (
     ArchiveDamaged,
@@ -28,7 +27,7 @@ from carlib.errors import (
     BadArgument,
     TablesMissing,
 )
-from carlib.history import archive_month, copy_out
+from carlib.history import archive_month, copy
 from carlib.history.archive import archive_history
 from carlib.history.archive_files import SCHEMA, checksum
 from carlib.history.changes import delete_car, update_car
@@ -117,7 +116,7 @@ def test_old_history_moves_to_files_by_month(cars, tmp_path):
 
 
 def test_a_file_holds_every_column_in_its_exact_type():
-    columns = carlib.history_models.CarInfoHistory.__table__.columns
+    columns = carlib.models.CarInfoHistory.__table__.columns
     assert SCHEMA.names == [column.name for column in columns if column.name != "valid"]
     types = {field.name: str(field.type) for field in SCHEMA}
     assert types["engine_size"] == "decimal128(4, 2)"
@@ -196,7 +195,7 @@ def test_rows_put_back_into_the_table_are_not_seen_twice(cars, answers, tmp_path
 
 
 def test_a_large_month_goes_in_batches(cars, tmp_path, monkeypatch):
-    monkeypatch.setattr(copy_out, "BATCH_ROWS", 7)
+    monkeypatch.setattr(copy, "BATCH_ROWS", 7)
     monkeypatch.setattr(archive_month, "BATCH_ROWS", 7)
     most = []
     monkeypatch.setattr(archive_month.pq, "ParquetWriter", counting_writer(most))
@@ -369,23 +368,6 @@ def test_a_file_that_lacks_a_row_removes_nothing(cars, tmp_path):
 # Two at once
 
 
-def test_two_archivings_at_once_take_turns(cars, answers, tmp_path):
-    expected, reports = answers(), []
-
-    def work():
-        reports.append(archive_history(cars, LATER, tmp_path))
-
-    threads = [threading.Thread(target=work) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-    assert sorted(report.rows for report in reports) == [0, 0, 5]
-    assert len(files_in(tmp_path)) == 4
-    same(answers(tmp_path), expected)
-    assert run(cars, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'").scalar() == 0
-
-
 def test_a_load_does_not_wait_for_an_archiving(cars, make_engine, tmp_path):
     elsewhere = make_engine(run(cars, "SELECT current_schema()").scalar())
     event.listen(
@@ -439,13 +421,14 @@ def assert_ends_right(cars, answers, expected, directory):
     assert len(ids) == len(set(ids)) == 5
 
 
+@pytest.mark.slow
 def test_interrupted_at_any_step_and_run_again_it_ends_right(cars, answers, saved, tmp_path):
     expected = answers()
     steps = run_until(lambda: archive_history(cars, LATER, tmp_path / "whole"), -1, interrupt)
     assert {
         "_finish: replace", "_remove: Connection.execute", "_write: fsync", "_sync_folder: fsync",
         "_stage: cursor.copy_expert", "_finish: TransactionalContext.__exit__",
-        "copy_out: _Pieces.write", "_write: ParquetWriter.__exit__",
+        "stream_query: _Pieces.write", "_write: ParquetWriter.__exit__",
     } <= set(steps)  # fmt: skip
     for step, place in enumerate(steps):
         if place in ("_write: BufferedWriter.__exit__", "_write: ParquetWriter.__exit__"):
@@ -467,6 +450,7 @@ def processes():
     return context
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "place",
     [
@@ -571,7 +555,7 @@ def test_another_schemas_files_and_ones_own_unfinished_are_told_apart(
 
 
 @settings(
-    max_examples=20,
+    max_examples=settings.default.max_examples // 2,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -10,9 +10,11 @@ from sqlalchemy import Engine, inspect, text
 
 from benchmarks import __main__ as command
 from benchmarks import initial_load, timing
-from benchmarks.loaders import ADBC, ADD_EACH, CARLIB, FLOORS, FLUSH_EACH, LOADERS, MOST_CARS
+from benchmarks.loaders import ADD_EACH, FLOORS, FLUSH_EACH, LOADERS, MOST_CARS
 from benchmarks.timing import Options, interleaved, ratios, spread
 from carlib import create_tables, generate_cars
+
+pytestmark = pytest.mark.slow
 
 CARS = generate_cars(300, seed=5)
 LOADED = """
@@ -76,14 +78,6 @@ def test_a_report_names_every_way_and_size(database_url: str) -> None:
     assert "About" not in report
 
 
-def test_one_size_and_a_choice_of_ways(database_url: str) -> None:
-    report = _last_report(database_url, [20], 1, ["adbc"])
-    assert f"| {ADBC} |" in report
-    assert f"| {CARLIB} |" in report  # what the others are compared with
-    assert "ORM" not in report
-    assert "time per car" not in report
-
-
 def test_the_time_of_a_part_is_scaled_up_and_said_to_be(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -98,14 +92,6 @@ def test_the_time_of_a_part_is_scaled_up_and_said_to_be(
     assert [len(work.args[1]) for work in loaded] == [1, 1, 30, 10]
 
 
-def test_a_report_after_each_run_holds_what_was_measured(database_url: str) -> None:
-    reports = list(initial_load.run(database_url, Options([20, 40], 2, ["adbc"])))
-    assert len(reports) == 8
-    assert ADBC not in reports[0]
-    assert "40 cars, s" not in reports[3]
-    assert "time per car" in reports[4]
-
-
 def test_the_command_writes_the_report(
     database_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys
 ) -> None:
@@ -115,23 +101,6 @@ def test_the_command_writes_the_report(
     written = (tmp_path / "new" / "initial_load.md").read_text(encoding="utf-8")
     assert "| psycopg2 execute_values |" in written
     assert written in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ("arguments", "complaint"),
-    [
-        (["nothing"], "no such subject: nothing; there are initial_load, delta_load"),
-        (["--rows", "0"], "from 1, found 0"),
-        (["--rounds", "x"], "--rounds"),
-        (["--only", "abc"], "no way is named like abc"),
-    ],
-)
-def test_a_command_that_makes_no_sense_is_refused(
-    arguments: list[str], complaint: str, capsys: pytest.CaptureFixture
-) -> None:
-    with pytest.raises(SystemExit):
-        command.main(arguments)
-    assert complaint in capsys.readouterr().err
 
 
 def test_runs_are_interleaved_and_slow_ones_not_repeated(

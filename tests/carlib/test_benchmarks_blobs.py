@@ -9,6 +9,8 @@ from benchmarks import blobs
 from benchmarks.timing import Options
 from carlib import connect
 
+pytestmark = pytest.mark.slow
+
 ROWS = 50
 
 
@@ -22,13 +24,6 @@ def test_the_report_measures_every_way_and_leaves_no_table(database_url: str) ->
     with connect(database_url, schema=blobs.SCHEMA).connect() as connection:
         query = text("SELECT count(*) FROM pg_tables WHERE schemaname = :schema")
         assert connection.scalar(query, {"schema": blobs.SCHEMA}) == 0
-
-
-def test_only_what_was_chosen_runs_beside_the_store(database_url: str) -> None:
-    report = [*blobs.run(database_url, Options([ROWS], 1, ["file"]))][-1]
-    assert blobs.FILE in report
-    assert blobs.LARGE not in report
-    assert f"{blobs.STORE}: put" in report
 
 
 def test_bytes_that_come_back_changed_stop_the_run(engine: Engine, tmp_path, monkeypatch) -> None:

@@ -11,9 +11,11 @@ from sqlalchemy import Engine, text
 
 from benchmarks import delta_load, delta_ways
 from benchmarks.delta_load import ONLY_CHANGED, WAYS, changed_and_new
-from benchmarks.delta_ways import CARLIB, COMPARING, DBMERGE, EACH, LOADERS, MOST_ROWS, NO_HISTORY
+from benchmarks.delta_ways import CARLIB, COMPARING, DBMERGE, LOADERS, NO_HISTORY
 from benchmarks.timing import Options
 from carlib import create_tables, generate_cars, generate_delta, initial_load
+
+pytestmark = pytest.mark.slow
 
 CARS = generate_cars(300, seed=5)
 DELTA = generate_delta(CARS, new=0.5, changed=0.2)  # 60 changed and 150 new, some of new models
@@ -39,13 +41,6 @@ def _assert_holds(engine: Engine, expected: pd.DataFrame) -> None:
 def _since_first(engine: Engine) -> pd.Index:
     query = text("SELECT vin FROM car_info WHERE valid_from = :first")
     return pd.Index(pd.read_sql(query, engine, params={"first": FIRST})["vin"])
-
-
-def test_the_delta_brings_what_is_to_be_told_apart() -> None:
-    changed = changed_and_new(CARS, DELTA)
-    assert len(changed) == 60 + 150
-    assert set(DELTA["model"]) - set(CARS["model"])
-    assert DELTA["engine_size"].isna().any()
 
 
 @pytest.mark.parametrize("name", LOADERS)
@@ -104,23 +99,6 @@ def test_a_report_says_what_each_way_costs(
         assert float(wal) > 0
     for aim in ("at least 50", "at least 1", "at most 1.3", "at most 0.33"):
         assert f"| {aim} |" in report
-
-
-def test_what_a_part_took_is_scaled_up_and_said_to_be(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    given = []
-    monkeypatch.setattr(delta_load, "WARM_UP", 1)
-    monkeypatch.setattr(delta_load, "stopwatch", lambda work: given.append(work) or work() or 2)
-    monkeypatch.setitem(MOST_ROWS, EACH, 101)
-    report = _last_report(database_url, [200], 1, [EACH])
-    seconds, ratio, wal, rewritten, dead = _row(report, EACH)
-    assert (seconds, ratio) == ("about 4.0", "about 2.0")
-    assert wal == ""  # whole pages are logged, for a few cars as for many
-    assert rewritten == dead
-    assert re.fullmatch(r"about \d+", dead)
-    assert f"{EACH}: 101 rows" in report
-    assert [len(work.args[1]) for work in given] == [1, 1, 202, 101]
 
 
 def test_a_way_that_ends_otherwise_stops_the_benchmark(

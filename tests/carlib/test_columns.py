@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from carlib.loading.columns import clean_flag, clean_text, tidy_text
-from carlib.loading.decimals import clean_number
+from carlib.loading.columns import clean_flag, clean_number, clean_text, tidy_text
 
 CLEANERS = {
     "brand": lambda column: clean_text(column, 100, required=True),
@@ -49,12 +48,6 @@ def assert_as_judged(column):
     assert clean == expected
 
 
-@settings(max_examples=400, deadline=None, print_blob=True)
-@given(st.sampled_from(sorted(CLEANERS)).flatmap(lambda n: car_frames.columns(n, rows=5)))
-def test_any_column_is_cleaned_as_the_oracle_judges_it(column):
-    assert_as_judged(column)
-
-
 @pytest.mark.parametrize("name", sorted(CLEANERS))
 @pytest.mark.parametrize("kind", ["text", "number", "flag"])
 def test_each_odd_value_alone_and_in_every_dtype(name, kind):
@@ -70,7 +63,7 @@ def test_each_odd_value_alone_and_in_every_dtype(name, kind):
             assert_as_judged(car_frames.as_dtype([value], dtype).rename(name))
 
 
-@settings(max_examples=200, deadline=None, print_blob=True)
+@settings(max_examples=10 * settings.default.max_examples, deadline=None)
 @given(st.lists(st.integers(0, 10**13 - 1), min_size=1, max_size=20))
 def test_floats_with_three_decimals_round_half_away_from_zero(thousandths):
     column = pd.Series([n / 1000 for n in thousandths], name="price")

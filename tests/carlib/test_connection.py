@@ -1,7 +1,5 @@
 """connect(): which server, which schema, and what it says."""
 
-from __future__ import annotations
-
 import os
 import re
 import subprocess
@@ -76,7 +74,7 @@ def test_fresh_empties_exactly_that_schema(make_engine: Callable[..., Engine]) -
     assert inspect(make_engine("test_fresh", fresh=True)).get_table_names() == []  # twice
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(name=names)
 @example(name="a\"b\\c d\t\n'%s :x -c timezone=EST {}")
 @example(name=" ")

@@ -3,25 +3,21 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
-from functools import partial
+from datetime import UTC, datetime
 
 import pandas as pd
 import pytest
-from delta_process import DeltaProcess
-from faults import before_each_statement, holds
-from lives import broken_lives
-from load_process import schema_of
+from car_states import broken_lives
+from fault_injection import before_each_statement, holds
 from server_probes import eventually
-from snapshots import run, snapshot
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
+from table_states import run, snapshot
+from worker_process import Worker, load_deltas, schema_of, work_at_once
 
 from carlib import create_tables, get_car, initial_load, sample_cars, sample_delta
-from carlib.errors import NotFinal
-from carlib.history.changes import delete_car, update_car
-from carlib.history.queries import cars_as_of
-from carlib.loading.delta import ATTEMPTS, delta_load
+from carlib.loading.delta import delta_load
+from carlib.transactions import ATTEMPTS
 
 FIRST = datetime(2024, 11, 1, tzinfo=UTC)
 WAIT = 30  # seconds that no step may take
@@ -103,59 +99,6 @@ def other(cars, make_engine):
 # A load and a load
 
 NEW = sample_delta()
-PAIRS = {
-    "insert, insert": (NEW, NEW.assign(price=1), {}, 1, [("GHI789", 16000, "update")]),
-    "same insert": (NEW, NEW, {}, 16000, []),
-    "update, update": (
-        prices(ABC123=1),
-        prices(ABC123=2),
-        {},
-        2,
-        [("ABC123", 15000, "update"), ("ABC123", 1, "update")],
-    ),
-    "update, delete": (
-        prices(ABC123=1),
-        sample_cars().iloc[1:],
-        {"missing": "delete"},
-        None,
-        [("ABC123", 15000, "update"), ("ABC123", 1, "delete")],
-    ),
-}
-
-
-@pytest.mark.parametrize("word", ["CREATE TEMPORARY TABLE staging", "SAVEPOINT", "MERGE", "COMMIT"])
-@pytest.mark.parametrize("pair", PAIRS)
-def test_the_second_load_waits_for_the_first(cars, other, pool, pair, word):
-    first, second, options, price, logged = PAIRS[pair]
-    with paused(pool, cars, word, lambda: delta_load(cars, first)) as one:
-        two = pool.submit(delta_load, other, second, **options)
-        assert eventually(lambda: two.done() or waiting(other))
-        assert not two.done()
-    assert one.result(WAIT).loaded_at < two.result(WAIT).loaded_at
-    car = get_car(cars, vin=first["vin"][0])
-    assert (car and car["price"]) == price
-    assert history(cars) == logged
-    assert broken_lives(cars) == []
-
-
-@pytest.mark.parametrize("word", ["SAVEPOINT", "COMMIT"])
-def test_the_change_of_one_car_waits_for_a_load(cars, other, pool, word):
-    abc, other_car = (get_car(cars, vin=vin)["car_id"] for vin in ("ABC123", "DEF456"))
-    delta = prices(ABC123=1, DEF456=1)
-    with paused(pool, cars, word, lambda: delta_load(cars, delta)):
-        changes = pool.submit(
-            lambda: (update_car(other, abc, {"price": 2}), delete_car(other, other_car))
-        )
-        assert eventually(lambda: changes.done() or waiting(other))
-        assert not changes.done()
-    changes.result(WAIT)
-    assert history(cars) == [
-        ("ABC123", 15000, "update"),
-        ("ABC123", 1, "update"),
-        ("DEF456", 13000, "update"),
-        ("DEF456", 1, "delete"),
-    ]
-    assert broken_lives(cars) == []
 
 
 def test_readers_are_not_blocked_by_a_load(cars, other, pool):
@@ -166,17 +109,6 @@ def test_readers_are_not_blocked_by_a_load(cars, other, pool):
             sql = text("SELECT price FROM car_info ORDER BY vin")
             assert connection.scalars(sql).all() == [15000, 13000]
         assert snapshot(other) == before
-
-
-def test_what_an_open_load_may_still_write_is_said_to_be_not_final(cars, other, pool):
-    second = datetime(2024, 11, 2, tzinfo=UTC)
-    load = partial(delta_load, cars, prices(ABC123=1), loaded_at=second)
-    with paused(pool, cars, "COMMIT", load):
-        with pytest.warns(NotFinal):
-            fleet = cars_as_of(other, second)
-        assert list(fleet["price"]) == [15000, 13000]
-        cars_as_of(other, second - timedelta(microseconds=1))  # final: no warning
-    assert list(cars_as_of(other, second)["price"]) == [1, 13000]
 
 
 def test_loads_of_two_schemas_do_not_wait_for_each_other(cars, make_engine, pool):
@@ -190,16 +122,12 @@ def test_eight_processes_lose_nothing(cars, database_url):
     delta_load(cars, NEW, loaded_at=FIRST)
     vins, deltas = ["ABC123", "DEF456", "GHI789"], 4
     tokens = {p: range(100 * p, 100 * p + deltas) for p in range(1, 9)}  # each price is there once
-    schema, processes = schema_of(cars), []
-    try:
-        for p in tokens:
-            order = vins if p % 2 else vins[::-1]
-            work = [[{"vin": vin, "price": t} for vin in order] for t in tokens[p]]
-            processes.append(DeltaProcess(database_url, schema, work))
-        assert [process.answer() for process in processes] == [[[0, 3, 0, 0]] * deltas] * 8
-    finally:
-        codes = [process.close() for process in processes]
-    assert codes == [0] * 8
+    schema, workers = schema_of(cars), []
+    for p in tokens:
+        order = vins if p % 2 else vins[::-1]
+        work = [[{"vin": vin, "price": t} for vin in order] for t in tokens[p]]
+        workers.append(Worker(database_url, schema, load_deltas, work))
+    assert work_at_once(workers) == [[(0, 3, 0, 0)] * deltas] * 8
     logged, lived = history(cars), {token for each in tokens.values() for token in each}
     for vin, price in zip(vins, (15000, 13000, 16000), strict=True):
         prices_of_car = [p for v, p, _ in logged if v == vin] + [get_car(cars, vin=vin)["price"]]

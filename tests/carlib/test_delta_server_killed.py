@@ -3,8 +3,6 @@
 After the restart there is all of it or nothing, and doing it again ends in the same.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,8 +15,8 @@ from typing import Any
 import psutil
 import psycopg2
 import pytest
-from faults import before_each_statement
-from lives import broken_lives, put_back, rows_of_tables, stored
+from car_states import broken_lives, put_back, rows_of_tables, stored
+from fault_injection import before_each_statement
 from server_probes import eventually, kill_server
 from sqlalchemy import Engine, event, text
 from sqlalchemy.engine import Connection
@@ -28,6 +26,8 @@ from carlib import connect, create_tables, generate_cars, get_car, initial_load
 from carlib.history.changes import update_car
 from carlib.loading.delta import delta_load
 from servers.postgres import EmbeddedServer, temporary_server
+
+pytestmark = pytest.mark.slow
 
 FIRST, SECOND = datetime(2024, 11, 1, tzinfo=UTC), datetime(2024, 11, 2, tzinfo=UTC)
 ROWS = 30

@@ -10,10 +10,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import text
 
-import carlib.history_models  # noqa: F401  its tables are made with the others
+import carlib.models  # noqa: F401  its tables are made with the others
 from carlib.connection import connect
 from carlib.history.archive_month import _REMOVED, _ROWS
-from carlib.history.query_sql import FLEET_QUERY, LIFE_QUERY, PRICES_QUERY
+from carlib.history.queries import FLEET_QUERY, HISTORY_QUERY, PRICES_QUERY
 from carlib.tables import create_tables
 
 CARS, VERSIONS = 20_000, 5
@@ -80,11 +80,11 @@ def scans(engine, query, table="car_info_history", **values):
 
 
 def test_the_life_of_a_car_is_looked_up_in_the_key(filled, a_car):
-    [(kind, index, rows)] = scans(filled, LIFE_QUERY, car_id=str(a_car))
+    [(kind, index, rows)] = scans(filled, HISTORY_QUERY, car_id=str(a_car))
     assert kind in ("Index Scan", "Bitmap Heap Scan")
     assert index in ("pk_car_info_history", "ix_car_info_history_car_id_timestamp")
     assert rows == VERSIONS
-    assert scans(filled, LIFE_QUERY, "car_info", car_id=str(a_car)) == [
+    assert scans(filled, HISTORY_QUERY, "car_info", car_id=str(a_car)) == [
         ("Index Scan", "pk_car_info", 1)
     ]
 

@@ -3,8 +3,6 @@
 Whatever the order, the outcome is that of the same works one after the other, as they committed.
 """
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,18 +14,18 @@ from uuid import UUID
 
 import pandas as pd
 import pytest
+from car_states import broken_lives, put_back, rows_of_tables, stored
 from history_oracle import Oracle, rows_of
 from interleaving import Interleaver, Run, Work, interleaver, schedules
-from lives import broken_lives, put_back, rows_of_tables, stored
-from load_process import schema_of
 from sqlalchemy import Engine, text
+from worker_process import schema_of
 
 from carlib import create_tables
 from carlib.errors import LateChange, NotFinal, RejectedRows
 from carlib.history.archive import ArchiveReport, archive_history
 from carlib.history.changes import delete_car, update_car
 from carlib.history.queries import car_history, cars_as_of
-from carlib.instants import read_clock
+from carlib.load_lock import read_clock
 from carlib.loading.delta import delta_load
 from carlib.loading.prepare import REQUIRED
 
@@ -313,7 +311,13 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
+PAIRS_AND_TRIPLES = [
+    pytest.param(case, marks=pytest.mark.slow if len(works) == 3 else ())
+    for case, works in CASES.items()
+]
+
+
+@pytest.mark.parametrize("case", PAIRS_AND_TRIPLES)
 def test_every_order_of_steps_ends_like_one_work_after_the_other(cars, at_once, case):
     works = CASES[case]
     orders = set()

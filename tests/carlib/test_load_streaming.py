@@ -7,10 +7,12 @@ import sys
 import time
 
 import nbformat
+import pandas as pd
 import pytest
 from nbclient import NotebookClient
+from table_states import stored_cars
 
-from carlib import create_tables, delta_load, generate_cars, initial_load
+from carlib import create_tables, generate_cars, initial_load
 from carlib.loading import staging
 
 MEMORY = """
@@ -39,6 +41,7 @@ engine.dispose()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("load", ["initial", "delta"])
 def test_memory_does_not_grow_with_the_rows(make_engine, database_url, schema_name, load):
     pytest.importorskip("resource", reason="peak memory is measured by a call of Unix")
@@ -70,9 +73,8 @@ def last_line_shown(stream):
     return shown.strip()
 
 
-@pytest.mark.parametrize("load", [initial_load, delta_load])
 def test_a_bar_shows_the_progress_of_a_long_load_and_is_gone_afterwards(
-    engine, capsys, monkeypatch, load
+    engine, capsys, monkeypatch
 ):
     def copy(*arguments):
         time.sleep(0.8)
@@ -83,7 +85,7 @@ def test_a_bar_shows_the_progress_of_a_long_load_and_is_gone_afterwards(
     monkeypatch.setattr(staging, "CHUNK_ROWS", 250)
     create_tables(engine)
     capsys.readouterr()
-    assert load(engine, generate_cars(1000)).inserted == 1000
+    assert initial_load(engine, generate_cars(1000)).inserted == 1000
     shown = capsys.readouterr()
     assert shown.out == ""
     assert "75%" in shown.err
@@ -95,6 +97,22 @@ def test_a_short_load_shows_none(engine, capsys):
     capsys.readouterr()
     initial_load(engine, slowly(0))
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_file_is_loaded_in_pieces_as_its_frame_is(make_engine, monkeypatch, tmp_path):
+    monkeypatch.setattr(staging, "CHUNK_ROWS", 7)
+    cars = generate_cars(60).assign(price=lambda frame: frame["price"].where(frame.index % 9 > 0))
+    cars.loc[40:50, "brand"] = " " + cars["brand"].str.upper()
+    cars.to_csv(tmp_path / "cars.csv", index=False)
+    reports = []
+    for source in (cars, tmp_path / "cars.csv"):
+        engine = make_engine()
+        create_tables(engine)
+        reports.append((initial_load(engine, source, on_reject="report"), stored_cars(engine)))
+    (whole, rows), (pieces, same_rows) = reports
+    assert rows == same_rows
+    assert (whole.inserted, len(whole.rejected)) == (53, 7)
+    pd.testing.assert_frame_equal(pieces.rejected, whole.rejected, check_exact=True)
 
 
 CELLS = """
@@ -114,7 +132,10 @@ engine.dispose()
 """
 
 
-def test_in_a_notebook_the_bar_is_a_widget(make_engine, schema_name, database_url, monkeypatch):
+@pytest.mark.slow
+def test_in_a_notebook_the_bar_is_text_and_gone_afterwards(
+    make_engine, schema_name, database_url, monkeypatch
+):
     make_engine(schema_name)
     monkeypatch.setenv("CARLIB_DATABASE_URL", database_url)
     first, *cells = CELLS.split("---\n")
@@ -124,10 +145,8 @@ def test_in_a_notebook_the_bar_is_a_widget(make_engine, schema_name, database_ur
     NotebookClient(notebook, kernel_name="python3").execute()
     short, long = (cell.outputs for cell in notebook.cells[1:3])
     assert short == []
-    assert [output.output_type for output in long] == ["display_data"]  # no warning beside it
-    assert "application/vnd.jupyter.widget-view+json" in long[0].data
-    assert "cars" in long[0].data["text/plain"]
-    # The short one made no hidden bar either: its widgets would stay as long as the kernel.
-    widgets = notebook.metadata.widgets["application/vnd.jupyter.widget-state+json"].state
-    made = [widget["model_name"] for widget in widgets.values()]
-    assert made.count("FloatProgressModel") == 1
+    assert {output.name for output in long} == {"stderr"}  # no warning and no widget beside it
+    text = "".join(output.text for output in long)
+    assert "cars" in text
+    assert last_line_shown(text) == ""
+    assert "widgets" not in notebook.metadata

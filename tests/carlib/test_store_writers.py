@@ -1,7 +1,5 @@
 """Writers of one name at once, readers beside them, and writers that are killed."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess
@@ -13,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import psycopg2
 import pytest
-from faults import before_each_statement
+from fault_injection import before_each_statement
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
@@ -96,6 +94,7 @@ def test_a_writer_whose_connection_dies_leaves_no_half_version(
     assert differences(FRAME, store.get("x")) == []
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 @pytest.mark.parametrize("step", [2, 4])
 def test_a_writer_whose_process_is_killed_leaves_no_half_version(database_url, make_engine, step):

@@ -3,8 +3,6 @@
 Nothing here knows SQL. A car's life is a list of versions; an instant is looked up by walking it.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -50,18 +48,29 @@ class Oracle:
         life = self.lives.get(vin)
         return life[-1] if life and life[-1].valid_to is None else None
 
-    def put(self, vin: str, values: dict, at: datetime) -> None:
-        """Give a car these values; a car that is not there appears."""
+    def put(self, vin: str, values: dict, at: datetime) -> str | None:
+        """Give a car these values: "insert" if it was not there, "update" if they are others."""
         version = self.living(vin)
         if version is None:
-            self.lives.setdefault(vin, []).append(Version(values, at))
-        elif version.values != version.values | values:
-            self.end(vin, at, "update")
-            self.lives[vin].append(Version(version.values | values, at))
+            empty = {"color": None, "engine_size": None}
+            self.lives.setdefault(vin, []).append(Version(empty | values, at))
+            return "insert"
+        if version.values == version.values | values:
+            return None
+        self.end(vin, at, "update")
+        self.lives[vin].append(Version(version.values | values, at))
+        return "update"
 
     def end(self, vin: str, at: datetime, operation: str) -> None:
         version = self.living(vin)
         version.valid_to, version.operation = at, operation
+
+    def late(self, vin: str, values: dict, at: datetime) -> bool:
+        """Whether a load that gives a car these values comes too late."""
+        version = self.living(vin)
+        if version is None:
+            return any(past.valid_to > at for past in self.lives.get(vin, ()))
+        return version.values != version.values | values and version.valid_from >= at
 
     def refusal(self, vin: str, at: datetime, values: dict | None) -> type[Exception] | None:
         """The error that changing one car at this instant deserves."""

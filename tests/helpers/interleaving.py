@@ -6,8 +6,6 @@ with the others; what it still owes that session follows once the session is rel
 src/test/isolation/README).
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,7 +15,7 @@ from itertools import permutations
 from threading import Condition
 from typing import Any
 
-from faults import before_each_statement, holds
+from fault_injection import before_each_statement, holds
 from sqlalchemy import Engine
 from sqlalchemy.engine import Connection
 

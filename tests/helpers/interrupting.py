@@ -1,7 +1,5 @@
 """Stopping archiving at every step: at each place where its code changes or asks something."""
 
-from __future__ import annotations
-
 import os
 import signal
 import sys
@@ -10,14 +8,14 @@ from datetime import datetime
 from pathlib import Path
 from types import FrameType
 
-import carlib._interrupts
 import carlib.history
+import carlib.interrupts
 from carlib.connection import connect
 from carlib.history.archive import archive_history
 
 ROOMS = {
     str(Path(carlib.history.__file__).parent / name)
-    for name in ("archive.py", "archive_month.py", "copy_out.py")
+    for name in ("archive.py", "archive_month.py", "copy.py")
 }
 # What the database, the disk or the lock sees. Between two of these there is nothing to interrupt.
 EFFECTS = {
@@ -56,7 +54,7 @@ def run_until(call: Callable[[], object], step: int, act: Callable[[], object]) 
             caller, callee = frame, argument.__qualname__
         else:
             return
-        while caller is not None and caller.f_code.co_filename == carlib._interrupts.__file__:
+        while caller is not None and caller.f_code.co_filename == carlib.interrupts.__file__:
             caller = caller.f_back  # it stands between carlib and the driver
         if caller is None:
             return

@@ -1,7 +1,5 @@
 """Frames of every dtype, index and label that the store is tried on, drawn by hypothesis."""
 
-from __future__ import annotations
-
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 

@@ -1,13 +1,11 @@
 """Another process that puts a frame, and is killed before a statement: for test_store_writers."""
 
-from __future__ import annotations
-
 import os
 import signal
 import sys
 
 import pandas as pd
-from faults import before_each_statement
+from fault_injection import before_each_statement
 
 from carlib.connection import connect
 from carlib.store import rows

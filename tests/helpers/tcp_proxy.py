@@ -1,7 +1,5 @@
 """A TCP proxy in front of a PostgreSQL server, that rewrites what passes."""
 
-from __future__ import annotations
-
 import re
 import socket
 import threading

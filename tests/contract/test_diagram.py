@@ -18,9 +18,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB, TSTZRANGE
 
-from carlib import create_tables, entity_relationship_diagram
+from carlib import Base, create_tables, entity_relationship_diagram
 from carlib.errors import BadArgument
-from carlib.tables import Base
 
 # Mermaid's grammar for erDiagram (erDiagram.jison): a relation, a box, and an attribute in it.
 RELATION = re.compile(r"    (\w+) \|\|--o\{ (\w+) : \w+")

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from car_files import read_both_ways, write
 
-from carlib.cars import generate_cars, iter_cars, read_cars
+from carlib import generate_cars, iter_cars, read_cars
 from carlib.errors import UnreadableFile
 
 

@@ -1,7 +1,5 @@
 """Interrupting the program ends what the server does for it, and nothing else."""
 
-from __future__ import annotations
-
 import io
 import os
 import signal

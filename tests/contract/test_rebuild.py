@@ -3,8 +3,8 @@
 import uuid
 
 import pytest
-from snapshots import catalog, run, stored_cars
 from sqlalchemy import event, text
+from table_states import catalog, run, stored_cars
 
 from carlib import create_tables, generate_cars, initial_load, sample_cars
 

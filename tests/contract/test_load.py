@@ -11,16 +11,15 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from load_process import schema_of
-from snapshots import run, snapshot, stored_cars, stored_names
 from sqlalchemy import event, text
+from table_states import run, snapshot, stored_cars, stored_names
+from worker_process import schema_of
 
 from carlib import create_tables, generate_cars, initial_load, read_cars, sample_cars
 from carlib.errors import RejectedRows
 
 # One schema for all examples: each begins by emptying the tables.
 in_one_schema = settings(
-    max_examples=120,
     deadline=None,
     print_blob=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
@@ -85,17 +84,14 @@ def pieces(draw, frame):
 @given(
     frame=car_frames.car_frames(),
     known=st.lists(st.sampled_from(KNOWN), unique=True),
-    chunk=st.sampled_from([1, 2, 3, 100_000]),
     data=st.data(),
 )
-def test_what_is_loaded_and_what_is_refused(tables, frame, known, chunk, data):
+def test_what_is_loaded_and_what_is_refused(tables, frame, known, data):
     empty(tables, known)
     rows = oracle.rows_of(frame)
     outcome = oracle.judge_all(rows, known)
     cars = data.draw(pieces(frame))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("carlib.loading.staging.CHUNK_ROWS", chunk)
-        report = initial_load(tables, cars, on_reject="report")
+    report = initial_load(tables, cars, on_reject="report")
     assert report.received == len(frame)
     assert_loaded_as_judged(tables, report, outcome, known)
     assert list(report.rejected.columns) == [*frame.columns, "reason"]
@@ -128,7 +124,7 @@ def test_by_default_one_refused_row_means_that_nothing_is_loaded(tables, frame):
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
-def test_a_path_is_loaded_as_its_frame_is(tables, tmp_path, monkeypatch, suffix):
+def test_a_path_is_loaded_as_its_frame_is(tables, tmp_path, suffix):
     cars = generate_cars(60)
     cars = pd.concat([cars, cars.iloc[5:9], cars.iloc[20:24].assign(price=1)], ignore_index=True)
     cars.loc[[3, 33], "price"] = np.nan
@@ -136,7 +132,6 @@ def test_a_path_is_loaded_as_its_frame_is(tables, tmp_path, monkeypatch, suffix)
     cars.loc[40:50, "brand"] = " " + cars["brand"].str.upper()
     path = tmp_path / f"cars{suffix}"
     cars.to_csv(path, index=False) if suffix == ".csv" else cars.to_parquet(path)
-    monkeypatch.setattr("carlib.loading.staging.CHUNK_ROWS", 7)
     frame = read_cars(path)
     outcome = oracle.judge_all(oracle.rows_of(frame))
     loaded = []

@@ -10,7 +10,6 @@ import pytest
 
 from carlib import LoadReport, create_tables, generate_cars, initial_load, sample_cars
 from carlib.errors import RejectedRows
-from carlib.loading.report import count_reasons
 
 
 @pytest.fixture
@@ -59,12 +58,6 @@ def test_a_report_of_a_real_load(tables):
     assert "<li>1 rejected: price is negative</li>" in report._repr_html_()
     assert report == copy.copy(report) or report == report
     assert report.batch is None
-
-
-def test_reasons_are_counted_each_the_most_frequent_first():
-    reasons = ["b; a", "a", "c; a", "b"]
-    assert count_reasons(pd.DataFrame({"reason": reasons})) == [("a", 3), ("b", 2), ("c", 1)]
-    assert count_reasons(pd.DataFrame({"reason": pd.Series([], dtype=str)})) == []
 
 
 # The message about refused rows ----------------------------------------------------------------

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import pandas as pd
 import pytest
-from snapshots import run, snapshot
+from table_states import run, snapshot
 
 from carlib import create_tables, generate_cars, initial_load, sample_cars
 from carlib.errors import (

@@ -4,8 +4,6 @@ The messages are made of what is public (host, database, role, schema). What the
 attached as the cause only where it shows nothing secret.
 """
 
-from __future__ import annotations
-
 import re
 
 import psycopg2
@@ -72,35 +70,39 @@ _MEANINGS = (
 
 
 def connection_failed(
-    where: Target, error: psycopg2.Error
+    target: Target, error: psycopg2.Error
 ) -> tuple[ConnectionFailed, psycopg2.Error | None]:
     """The named error for a connection that did not come about, and the cause to attach to it."""
-    said = str(error).strip()
-    secret = where.is_shown_by(said)
-    unknown = ("", "the driver's reason is not shown" if secret else said, "Check the URL.")
-    found = (meaning for meaning in _MEANINGS if re.search(meaning[0], said))
-    _, reason, todo = next(found, unknown)
-    message = f"No connection to {where.where} as {where.user}: "
-    message += f"{reason.replace('{user}', where.user)}. {todo}"
+    driver_message = str(error).strip()
+    secret = target.leaks_secret(driver_message)
+    unknown = (
+        "",
+        "the driver's reason is not shown" if secret else driver_message,
+        "Check the URL.",
+    )
+    known = (meaning for meaning in _MEANINGS if re.search(meaning[0], driver_message))
+    _, reason, todo = next(known, unknown)
+    message = f"No connection to {target.location} as {target.user}: "
+    message += f"{reason.replace('{user}', target.user)}. {todo}"
     return ConnectionFailed(message), None if secret else error
 
 
 def schema_failed(
-    where: Target, schema: str, fresh: bool, error: psycopg2.Error | None
+    target: Target, schema: str, fresh: bool, error: psycopg2.Error | None
 ) -> ConnectionFailed:
     """The named error for a schema that could not be dropped, made or used."""
-    place = f'The schema "{schema}" at {where.where}'
-    role, quoted = f'"{where.user}"', f'"{schema}"'
+    place = f'The schema "{schema}" at {target.location}'
+    role, quoted = f'"{target.user}"', f'"{schema}"'
     code = error.pgcode if error else None
     if error is None:
-        reason = f"may not be used by {where.user}."
+        reason = f"may not be used by {target.user}."
         todo = f"Let its owner GRANT USAGE, CREATE ON SCHEMA {quoted} TO {role}."
     elif code == errorcodes.INSUFFICIENT_PRIVILEGE and "must be owner" in str(error):
-        reason = f"is to be dropped (fresh=True), which only its owner may, not {where.user}."
+        reason = f"is to be dropped (fresh=True), which only its owner may, not {target.user}."
         todo = "Choose another schema, or let its owner drop it."
     elif code == errorcodes.INSUFFICIENT_PRIVILEGE:
-        reason = f"is missing, and {where.user} may not make schemas in this database."
-        todo = f"Let the database's owner GRANT CREATE ON DATABASE {where.url.database} TO {role}."
+        reason = f"is missing, and {target.user} may not make schemas in this database."
+        todo = f"Let the database's owner GRANT CREATE ON DATABASE {target.url.database} TO {role}."
     elif code in (errorcodes.LOCK_NOT_AVAILABLE, errorcodes.DEADLOCK_DETECTED):
         doing = "dropped" if fresh else "made"
         reason = f"can't be {doing}: another session is using it."

@@ -15,7 +15,9 @@ from sqlalchemy import text
 from sqlalchemy.engine import Connection
 
 from carlib.errors import BadArgument
+from carlib.transactions import lock
 
+LOAD_LOCK = "carlib.load"
 ANNOUNCED = "carlib load "  # the application name of a load's connection begins like this
 
 
@@ -62,9 +64,7 @@ def announce(connection: Connection, instant: datetime | None) -> None:
 
 def lock_for_load(connection: Connection) -> None:
     """Wait until no other load or change is under way in this schema, and keep others waiting."""
-    connection.execute(
-        text("SELECT pg_advisory_xact_lock(hashtext('carlib.load'), hashtext(current_schema()))")
-    )
+    lock(connection, LOAD_LOCK)
 
 
 def read_clock(connection: Connection) -> datetime:
@@ -86,10 +86,10 @@ def final_before(connection: Connection) -> datetime:
         " FROM (SELECT) AS one LEFT JOIN (pg_locks l JOIN pg_stat_activity a USING (pid))"
         " ON l.locktype = 'advisory' AND l.objsubid = 2"
         " AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
-        " AND l.classid = CAST(hashtext('carlib.load') AS oid)"
+        " AND l.classid = CAST(hashtext(:purpose) AS oid)"
         " AND l.objid = CAST(hashtext(current_schema()) AS oid) AND l.pid <> pg_backend_pid()"
     )
-    rows = connection.execute(query).all()
+    rows = connection.execute(query, {"purpose": LOAD_LOCK}).all()
     loads = [row for row in rows if row.application_name is not None]
     return min([rows[0].began, *(_earliest(row.application_name, row.xact_start) for row in loads)])
 

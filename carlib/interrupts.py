@@ -7,8 +7,6 @@ ask the server to cancel. The driver then returns with an error, in whose place 
 raised; not before, since one raised amid the driver's own work would be lost.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import signal
@@ -60,13 +58,13 @@ class _Listener:
         self.process = os.getpid()
         self.interrupted = False
         self._working: Connection | None = None
-        self._ear, self._mouth = socket.socketpair()
-        self._mouth.setblocking(False)
+        self._reader, self._writer = socket.socketpair()
+        self._writer.setblocking(False)
         threading.Thread(target=self._listen, name="carlib interrupts", daemon=True).start()
 
     def begin(self, connection: Connection) -> bool:
         """Take over interrupts, for the connection; False if the program listens itself."""
-        own = self._mouth.fileno()
+        own = self._writer.fileno()
         before = signal.set_wakeup_fd(own, warn_on_full_buffer=False)
         if before not in (-1, own):
             signal.set_wakeup_fd(before)
@@ -86,7 +84,7 @@ class _Listener:
         self.interrupted = True
 
     def _listen(self) -> None:
-        while received := self._ear.recv(1):
+        while received := self._reader.recv(1):
             working = self._working
             if received[0] == signal.SIGINT and working is not None:
                 with contextlib.suppress(psycopg2.Error):  # closed: nothing is left to cancel

@@ -1,7 +1,5 @@
 """What connect() says when it can't: each refusal by name."""
 
-from __future__ import annotations
-
 import socket
 from urllib.parse import quote
 
@@ -11,7 +9,7 @@ from roles import COMMON, learner, run
 from sqlalchemy import URL, Engine
 from tcp_proxy import tcp_proxy
 
-from carlib.connection import connect
+from carlib import connect
 from carlib.errors import ConnectionFailed, UnsupportedServer
 from servers.postgres import EmbeddedServer
 

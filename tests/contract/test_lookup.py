@@ -9,7 +9,6 @@ import pytest
 
 from carlib import create_tables, get_car, initial_load, sample_cars
 from carlib.errors import BadArgument
-from carlib.lookup import as_uuid
 
 AT = datetime(2024, 11, 10, 10, tzinfo=UTC)
 
@@ -95,7 +94,7 @@ def test_arguments_that_make_no_question(cars, arguments, found):
         get_car(cars, **arguments)
 
 
-def test_a_key_that_is_no_uuid_says_what_to_do():
+def test_a_key_that_is_no_uuid_says_what_to_do(cars):
     with pytest.raises(BadArgument, match=r"get_car\(engine, vin=...\)") as error:
-        as_uuid("1")
+        get_car(cars, car_id="1")
     assert isinstance(error.value.__cause__, ValueError)

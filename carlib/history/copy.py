@@ -11,21 +11,21 @@ import pyarrow as pa
 import pyarrow.csv
 from sqlalchemy.engine import Connection
 
-from carlib._driver import driver_cursor
+from carlib.connection import driver_cursor
 
 BATCH_ROWS = 100_000
 
 
-def fetch(
+def query_to_arrow(
     connection: Connection, query: str, values: Mapping[str, object], schema: pa.Schema
 ) -> pa.Table:
-    """Return all rows of a query; see `copy_out`."""
+    """Return all rows of a query; see `stream_query`."""
     tables = [schema.empty_table()]
-    copy_out(connection, query, values, schema, tables.append)
+    stream_query(connection, query, values, schema, tables.append)
     return pa.concat_tables(tables)
 
 
-def copy_out(
+def stream_query(
     connection: Connection,
     query: str,
     values: Mapping[str, object],
