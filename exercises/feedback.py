@@ -11,8 +11,8 @@ from enum import StrEnum
 from html import escape
 
 
-class Kind(StrEnum):
-    """What is being said; the first four are the outcomes of a check.
+class Outcome(StrEnum):
+    """What a message says: the first four are outcomes of a check, the others what was asked for.
 
     `UNCHECKED` says nothing about the answer: the check itself could not run, because a table of
     the lesson is missing, say, or the server is gone.
@@ -28,30 +28,30 @@ class Kind(StrEnum):
 
 
 _COLORS = {
-    Kind.RIGHT: "#009E73",
-    Kind.WRONG: "#D55E00",
-    Kind.UNTRIED: "#999999",
-    Kind.UNCHECKED: "#CC79A7",
-    Kind.QUESTION: "#0072B2",
-    Kind.HINT: "#E69F00",
-    Kind.SOLUTION: "#56B4E9",
+    Outcome.RIGHT: "#009E73",
+    Outcome.WRONG: "#D55E00",
+    Outcome.UNTRIED: "#999999",
+    Outcome.UNCHECKED: "#CC79A7",
+    Outcome.QUESTION: "#0072B2",
+    Outcome.HINT: "#E69F00",
+    Outcome.SOLUTION: "#56B4E9",
 }
 
 
 @dataclass(frozen=True)
 class Feedback:
-    """One message about one exercise.
+    """One message about one exercise; a program reads `outcome` and `exercise`.
 
     Attributes:
-        kind: What is being said.
+        outcome: What the message says, such as ``Outcome.RIGHT``.
         exercise: The exercise's name.
         text: Sentences; words between backticks are shown as code.
         code: Lines to show exactly as they are: a solution, or the database's own error.
-        hint: The hint that a recognized wrong answer deserves, if it is one.
+        hint: The hint that belongs to a recognized wrong answer.
         number: Which hint of how many this is, such as ``"1 of 3"``.
     """
 
-    kind: Kind
+    outcome: Outcome
     exercise: str
     text: str = ""
     code: str = ""
@@ -60,15 +60,14 @@ class Feedback:
 
     @property
     def heading(self) -> str:
-        """The first line: what is being said, and about which exercise."""
-        return f"{self.kind} {self.number}".strip() + f" ({self.exercise})"
+        """The first line: the outcome and the exercise."""
+        return f"{self.outcome} {self.number}".strip() + f" ({self.exercise})"
 
     def __repr__(self) -> str:
         lines = [self.heading]
         lines += [self.text] if self.text else []
-        lines += ["", *(f"    {line}".rstrip() for line in self.code.splitlines())][
-            : None if self.code else 0
-        ]
+        if self.code:
+            lines += ["", *(f"    {line}".rstrip() for line in self.code.splitlines())]
         lines += [f"Hint: {self.hint}"] if self.hint else []
         return "\n".join(lines)
 
@@ -78,11 +77,8 @@ class Feedback:
         if self.code:
             parts.append(f'<pre style="margin: 0.4em 0">{escape(self.code)}</pre>')
         parts += [f"<div><em>Hint:</em> {as_html(self.hint)}</div>"] if self.hint else []
-        return (
-            f'<div style="border-left: 5px solid {_COLORS[self.kind]}; padding: 0.2em 0.8em">'
-            + "".join(parts)
-            + "</div>"
-        )
+        style = f"border-left: 5px solid {_COLORS[self.outcome]}; padding: 0.2em 0.8em"
+        return f'<div style="{style}">{"".join(parts)}</div>'
 
 
 def as_html(text: str) -> str:

@@ -9,39 +9,34 @@ Afterwards the connection is closed, and with it go session locks and prepared s
 a rollback would keep.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
-from typing import cast
+from typing import Self, cast
 
 import psycopg2
 import psycopg2.extensions
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import SQLAlchemyError
 
-from exercises.failure import Failure
+from exercises.errors import AnswerError
+from exercises.results import Result, from_rows
 from exercises.statements import transaction_control
-from exercises.tables import Table, from_rows
 
 MAX_ROWS = 20_000  # more than any exercise asks for, and few enough to fetch at once
 
 _OPEN = """DO $$ DECLARE answer refcursor := 'answer';
-BEGIN OPEN answer FOR EXECUTE current_setting('carlib.answer'); END $$"""
-_EXECUTE = "DO $$ BEGIN EXECUTE current_setting('carlib.answer'); END $$"
+BEGIN OPEN answer FOR EXECUTE current_setting('exercises.answer'); END $$"""
+_EXECUTE = "DO $$ BEGIN EXECUTE current_setting('exercises.answer'); END $$"
 
 _OUTCOME = """
 CREATE FUNCTION pg_temp.outcome(statement text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
-    said text; touched bigint;
+    touched bigint;
 BEGIN
     EXECUTE statement;
     GET DIAGNOSTICS touched = ROW_COUNT;
     RETURN 'accepted, ' || touched || CASE touched WHEN 1 THEN ' row' ELSE ' rows' END;
 EXCEPTION WHEN OTHERS THEN
-    GET STACKED DIAGNOSTICS said = MESSAGE_TEXT;
-    RETURN 'refused: ' || said;
+    RETURN 'refused: ' || SQLERRM;
 END $$
 """
 
@@ -57,7 +52,7 @@ INSERT INTO no_commit VALUES ('an answer is being checked');
 
 
 class Sandbox:
-    """A transaction in which answers are tried one after the other, each from the same start.
+    """A transaction in which answers are run one after the other, each from the same start.
 
     Args:
         engine: From `connect`; its schema is the one that answers see. Nothing in it changes.
@@ -70,13 +65,8 @@ class Sandbox:
         self._engine = engine
         self._milliseconds = (round(seconds * 1000), round(lock_seconds * 1000))
 
-    def __enter__(self) -> Sandbox:
-        try:
-            self._connection = self._engine.connect()
-        except (SQLAlchemyError, psycopg2.Error):
-            raise
-        except Exception as error:  # whatever the engine's own way to connect raises
-            raise Failure(f"{error}") from error
+    def __enter__(self) -> Self:
+        self._connection = self._engine.connect()
         driver = self._connection.connection.driver_connection
         self._driver = cast(psycopg2.extensions.connection, driver)
         self._connection.detach()
@@ -102,9 +92,9 @@ class Sandbox:
         return not self._driver.closed
 
     @contextmanager
-    def trial(self, setup: str = "") -> Iterator[None]:
-        """Run `setup` and then the block, and undo both, so that every trial starts alike."""
-        self._run("SAVEPOINT trial")
+    def attempt(self, setup: str = "") -> Iterator[None]:
+        """Run `setup` and then the block, and undo both, so that every attempt starts alike."""
+        self._run("SAVEPOINT attempt")
         try:
             if setup:
                 self._run(setup)
@@ -112,27 +102,29 @@ class Sandbox:
         finally:
             self._undo()
 
-    def rows(self, sql: str) -> Table:
-        """Run an answer that is one query and may only read; at most `MAX_ROWS` are fetched."""
+    def rows(self, sql: str) -> Result:
+        """Run an answer that is one query and may only read; it may return `MAX_ROWS` rows."""
         self._run("SET LOCAL transaction_read_only = on")
         self._run_answer(sql, _OPEN)
-        table = self._fetch(f"FETCH FORWARD {MAX_ROWS + 1} FROM answer")
+        result = self._fetch(f"FETCH FORWARD {MAX_ROWS + 1} FROM answer")
+        if len(result.rows) > MAX_ROWS:
+            raise AnswerError(f"Expected at most {MAX_ROWS} rows, found more.")
         self._run("CLOSE answer")
-        return table
+        return result
 
     def execute(self, sql: str) -> None:
         """Run an answer that may change anything; deferred constraints are checked at once."""
         self._run_answer(sql, _EXECUTE)
         self._run("SET CONSTRAINTS ALL IMMEDIATE")
 
-    def probe(self, sql: str) -> Table:
+    def probe(self, sql: str) -> Result:
         """Run an exercise's own query, whose first column says what each row is about.
 
-        It may call `pg_temp.outcome(statement)`, which tries the statement and says what became of
-        it: "accepted, 1 row", or "refused: " and the server's message.
+        It may call `pg_temp.outcome(statement)`, which tries the statement and returns what became
+        of it: "accepted, 1 row", or "refused: " and the server's message.
         """
         self._run(_OUTCOME)
-        return replace(self._fetch(sql), keyed=True)
+        return self._fetch(sql, keyed=True)
 
     def connection(self) -> Connection:
         """Return the connection for a function to work with; the transaction can't be committed."""
@@ -141,9 +133,10 @@ class Sandbox:
         return self._connection
 
     def _begin(self) -> None:
-        self._run("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ WRITE")
         self._run(
-            "SET LOCAL statement_timeout = %s; SET LOCAL lock_timeout = %s", self._milliseconds
+            "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ WRITE;"
+            "SET LOCAL statement_timeout = %s; SET LOCAL lock_timeout = %s",
+            self._milliseconds,
         )
 
     def _undo(self) -> None:
@@ -151,38 +144,36 @@ class Sandbox:
             return
         lent = self._connection.get_transaction()
         if lent is None:
-            self._run("ROLLBACK TO SAVEPOINT trial")
-        else:  # a function may have ended the transaction, so the next trial gets a new one
+            self._run("ROLLBACK TO SAVEPOINT attempt")
+        else:  # a function may have ended the transaction, so the next attempt gets a new one
             lent.close()
             self._driver.rollback()
             self._begin()
 
     def _run_answer(self, sql: str, how: str) -> None:
-        self._run("SELECT set_config('carlib.answer', %s, true)", (sql.strip(),))
+        self._run("SELECT set_config('exercises.answer', %s, true)", (sql.strip(),))
         try:
             self._run(how)
-        except Failure as failure:
-            if word := transaction_control(sql):
-                raise Failure(
-                    f"Expected an answer without transaction control, found {word}. The check runs "
-                    "it in a transaction of its own and rolls that back. PostgreSQL says:",
-                    failure.code,
-                ) from failure
+        except AnswerError as error:
+            if control := transaction_control(sql):
+                raise AnswerError(
+                    f"Expected an answer without transaction control, found {control}. The check "
+                    "runs it in a transaction of its own and rolls that back. PostgreSQL says:",
+                    error.code,
+                ) from error
             raise
 
-    def _fetch(self, sql: str) -> Table:
+    def _fetch(self, sql: str, keyed: bool = False) -> Result:
         self._run(sql)
         try:
             rows = self._cursor.fetchall()
         except psycopg2.Error as error:
-            raise Failure.of_database(error) from error
+            raise AnswerError.of(error) from error
         columns = [column.name for column in self._cursor.description or ()]
-        return from_rows(columns, rows[:MAX_ROWS], cut=len(rows) > MAX_ROWS)
+        return from_rows(columns, rows, keyed)
 
     def _run(self, sql: str, values: tuple | None = None) -> None:
         try:
             self._cursor.execute(sql, values)
-        except psycopg2.Error as error:
-            raise Failure.of_database(error) from error
-        except ValueError as error:  # psycopg2 refuses NUL characters before the server can
-            raise Failure(f"{error}") from error
+        except (psycopg2.Error, ValueError) as error:  # psycopg2 itself refuses NUL characters
+            raise AnswerError.of(error) from error

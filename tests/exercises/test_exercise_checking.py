@@ -12,7 +12,7 @@ from exercises import (
     Change,
     Feedback,
     Function,
-    Kind,
+    Outcome,
     Query,
     Setup,
     Value,
@@ -109,7 +109,7 @@ def double_stub(n): ...
     ],
 )
 def test_nothing_answered_yet(tables, exercise, answer):
-    assert check(exercise, answer, tables).kind is Kind.UNTRIED
+    assert check(exercise, answer, tables).outcome is Outcome.UNTRIED
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_nothing_answered_yet(tables, exercise, answer):
 )
 def test_what_gives_the_same_is_right_however_it_is_written(tables, exercise, answer):
     assert check(exercise, answer, tables) == Feedback(
-        Kind.RIGHT, exercise.name, "Your result is the one expected."
+        Outcome.RIGHT, exercise.name, "Your result is the one expected."
     )
 
 
@@ -160,7 +160,7 @@ def test_what_gives_something_else_is_told_what_was_expected_and_found(
     tables, exercise, answer, text, hint
 ):
     outcome = check(exercise, answer, tables)
-    assert outcome.kind is Kind.WRONG
+    assert outcome.outcome is Outcome.WRONG
     assert text in outcome.text
     assert outcome.hint == hint
 
@@ -186,7 +186,7 @@ def broken_line(n):
 )
 def test_an_error_is_shown_in_its_own_words(tables, exercise, answer, text, code):
     outcome = check(exercise, answer, tables)
-    assert outcome.kind is Kind.WRONG
+    assert outcome.outcome is Outcome.WRONG
     assert text in outcome.text
     assert code in outcome.code
     assert code in repr(outcome)
@@ -207,7 +207,7 @@ def test_an_answer_that_ends_the_connection_gets_no_hint_by_accident(tables):
     terminated = check(COUNT, "SELECT pg_terminate_backend(pg_backend_pid())", tables)
     closed = check(ADD, lambda connection: connection.close(), tables)
     for outcome in (terminated, closed):
-        assert (outcome.kind, outcome.hint) == (Kind.WRONG, "")
+        assert (outcome.kind, outcome.hint) == (Outcome.WRONG, "")
         assert outcome.text == "The connection to PostgreSQL failed:"
 
 
@@ -217,14 +217,14 @@ def test_the_same_check_says_the_same_twice(tables):
 
 def test_without_its_tables_a_check_says_so_and_blames_no_answer(engine):
     outcome = check(COUNT, "SELECT 2", engine)
-    assert outcome.kind is Kind.UNCHECKED
+    assert outcome.outcome is Outcome.UNCHECKED
     assert 'relation "car_brand" does not exist' in outcome.code
 
 
 def test_without_a_server_a_check_says_so_without_the_password():
     engine = create_engine("postgresql+psycopg2://nobody:secret@127.0.0.1:1/none")
     outcome = check(COUNT, "SELECT 2", engine)
-    assert outcome.kind is Kind.UNCHECKED
+    assert outcome.outcome is Outcome.UNCHECKED
     assert "refused" in outcome.code
     assert "secret" not in repr(outcome) + outcome._repr_html_()
 
@@ -264,8 +264,8 @@ def test_in_a_notebook_an_exercise_is_its_question_and_a_lesson_the_list(tables)
     assert repr(ex.count.solution()) == (
         "Solution (count)\n\n    SELECT count(*)\n    FROM car_brand"
     )
-    assert ex.count.check("SELECT 2").kind is Kind.RIGHT
-    assert ex.count.check().kind is Kind.UNTRIED
+    assert ex.count.check("SELECT 2").outcome is Outcome.RIGHT
+    assert ex.count.check().outcome is Outcome.UNTRIED
 
 
 def test_a_misspelt_exercise_or_lesson_is_named(tables):
@@ -295,7 +295,7 @@ class Tags(HTMLParser):
         self.words += data
 
 
-@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("kind", Outcome)
 def test_as_html_it_is_escaped_and_says_in_words_what_its_colour_says(kind):
     shown = Feedback(
         kind, "a", "x < `y < 2`", code="<script>1</script>", hint="<b>`z`", number="1 of 2"
@@ -307,8 +307,8 @@ def test_as_html_it_is_escaped_and_says_in_words_what_its_colour_says(kind):
 
 
 def test_each_kind_has_a_colour_of_its_own():
-    borders = {re.search(r"#\w{6}", Feedback(kind, "a")._repr_html_())[0] for kind in Kind}
-    assert len(borders) == len(Kind)
+    borders = {re.search(r"#\w{6}", Feedback(kind, "a")._repr_html_())[0] for kind in Outcome}
+    assert len(borders) == len(Outcome)
 
 
 def test_a_lesson_as_html_is_escaped(tables):

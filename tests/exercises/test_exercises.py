@@ -16,7 +16,7 @@ from carlib.cars import generate_cars, sample_cars
 from carlib.connection import connect
 from carlib.loading.initial import initial_load
 from carlib.tables import create_tables
-from exercises import Change, Function, Kind, Query, Value, lessons
+from exercises import Change, Function, Outcome, Query, Value, lessons
 from exercises.checking import check
 from exercises.notebook import exercises_of
 
@@ -58,7 +58,7 @@ every_exercise = pytest.mark.parametrize("exercise", EXERCISES.values(), ids=EXE
 @every_exercise
 def test_the_solution_is_accepted(tables, exercise):
     outcome = check(exercise, exercise.answer_of(exercise.shown_solution), tables)
-    assert outcome.kind is Kind.RIGHT, outcome
+    assert outcome.outcome is Outcome.RIGHT, outcome
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_the_solution_is_accepted(tables, exercise):
 )
 def test_each_wrong_answer_is_refused_with_its_own_hint(tables, exercise, wrong):
     outcome = check(exercise, exercise.answer_of(exercise.written(wrong)), tables)
-    assert outcome.kind is Kind.WRONG
+    assert outcome.outcome is Outcome.WRONG
     assert outcome.hint == wrong.hint
     assert outcome.text
     for line in left_out(exercise):
@@ -80,7 +80,7 @@ def test_each_wrong_answer_is_refused_with_its_own_hint(tables, exercise, wrong)
 
 @every_exercise
 def test_the_stub_is_not_tried_yet(tables, exercise):
-    assert check(exercise, exercise.answer_of(exercise.stub), tables).kind is Kind.UNTRIED
+    assert check(exercise, exercise.answer_of(exercise.stub), tables).outcome is Outcome.UNTRIED
 
 
 MEANINGLESS = {
@@ -94,7 +94,7 @@ MEANINGLESS = {
 @every_exercise
 def test_a_meaningless_answer_is_refused(tables, exercise):
     for answer in MEANINGLESS[type(exercise)]:
-        assert check(exercise, answer, tables).kind is Kind.WRONG, answer
+        assert check(exercise, answer, tables).outcome is Outcome.WRONG, answer
 
 
 ALSO_RIGHT = {
@@ -365,7 +365,7 @@ ALSO_RIGHT = {
 def test_another_right_answer_is_accepted(tables, name, answer):
     exercise = EXERCISES[name]
     outcome = check(exercise, exercise.answer_of(answer), tables)
-    assert outcome.kind is Kind.RIGHT, outcome
+    assert outcome.outcome is Outcome.RIGHT, outcome
 
 
 def left_out(exercise):
