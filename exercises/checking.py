@@ -3,8 +3,9 @@
 from sqlalchemy import Engine
 
 from exercises.errors import AnswerError
-from exercises.exercise import Exercise, Results
+from exercises.exercise import Exercise
 from exercises.feedback import Feedback, Outcome
+from exercises.results import Results
 from exercises.sandbox import Sandbox
 
 
@@ -13,8 +14,7 @@ def check(exercise: Exercise, answer: object, engine: Engine) -> Feedback:
 
     Args:
         exercise: The exercise.
-        answer: SQL text, a function or a value, as the exercise asks; None, `...`, an empty text
-            or the unchanged stub count as not tried.
+        answer: SQL text, a function or a value, as the exercise asks.
         engine: From `connect`, with the lesson's tables. Nothing in it changes.
 
     Returns:

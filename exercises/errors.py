@@ -3,14 +3,12 @@
 import re
 import traceback
 from collections.abc import Callable
-from types import CodeType
 
 import psycopg2
 from sqlalchemy.exc import DBAPIError
 
-# Two errors of the database are alike if they have the same code and message, whatever value or
-# name the message quotes. In these (bad syntax; no such column, table or function: "PostgreSQL
-# Error Codes" in the manual) the quoted name is all there is to tell them apart.
+# Two database errors are alike if code and message are, whatever the message quotes. Only in these
+# (bad syntax; no such column, table or function) does the quoted name tell them apart.
 _QUOTED_NAME_COUNTS = frozenset({"42601", "42703", "42P01", "42883"})
 
 
@@ -47,10 +45,12 @@ class AnswerError(Exception):
             return error
         if isinstance(error, psycopg2.Error):
             return _of_database(error)
-        code: CodeType | None = getattr(function, "__code__", None)
-        lines = [n for frame, n in traceback.walk_tb(error.__traceback__) if frame.f_code is code]
-        first = code.co_firstlineno if code else 0
-        where = f" (line {lines[-1] - first + 1} of the function)" if lines else ""
+        lines = [
+            line - frame.f_code.co_firstlineno + 1
+            for frame, line in traceback.walk_tb(error.__traceback__)
+            if frame.f_code is getattr(function, "__code__", None)
+        ]
+        where = f" (line {lines[-1]} of the function)" if lines else ""
         name, message = type(error).__name__, str(error)
         return cls(f"It raised an error{where}:", f"{name}: {message}", (name, message))
 

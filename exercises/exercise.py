@@ -6,16 +6,13 @@ from textwrap import dedent
 from typing import Any, ClassVar
 
 from exercises import compare
-from exercises.results import Result
+from exercises.results import Results
 from exercises.sandbox import Sandbox
-
-Results = dict[str, Result]
-"""What an answer gave: results under labels, such as the call that returned each."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class WrongAnswer:
-    """A mistake that people make, recognized by the result or the error that it gives.
+    """A typical mistake, recognized by the result or the error that it gives.
 
     Attributes:
         hint: What helps somebody who made it.
@@ -30,15 +27,10 @@ class WrongAnswer:
 
 @dataclass(frozen=True, kw_only=True)
 class Setup:
-    """Rows that an exercise adds for the time of a check, to tell right from wrong.
+    """Rows that an exercise adds for the time of a check, to tell right from wrong."""
 
-    Attributes:
-        sql: The statements, run before the answer and rolled back after it.
-        note: What they add, as the learner is told in the question.
-    """
-
-    sql: str = ""
-    note: str = ""
+    sql: str = ""  # run before the answer and rolled back after it
+    note: str = ""  # what is added, as the question tells the learner
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,11 +79,7 @@ class Exercise(ABC):
         return "\n".join(lines)
 
     def written(self, wrong: WrongAnswer) -> str:
-        """Return one of the wrong answers in full.
-
-        Raises:
-            ValueError: What it replaces is not in the solution.
-        """
+        """Return one of the wrong answers in full; ValueError if what it replaces isn't there."""
         text = wrong.answer or self.shown_solution
         for part, mistake in wrong.replace.items():
             if part not in text:
@@ -100,13 +88,16 @@ class Exercise(ABC):
         return text
 
     def is_untried(self, answer: object) -> bool:
-        """Return whether nothing was answered yet: None, `...`, or an empty text."""
+        """Return whether nothing was answered yet: None, `...`, an empty text, or the stub."""
         empty = isinstance(answer, str) and not answer.strip()
-        return empty or answer is None or answer is Ellipsis
+        return empty or answer is None or answer is Ellipsis or self._is_stub(answer)
+
+    def _is_stub(self, answer: object) -> bool:
+        return False
 
     def difference(self, expected: Results, actual: Results) -> str | None:
         """Describe how a result differs from the solution's; None where it does not."""
-        return compare.difference(expected, actual, ordered=self.ordered, names=self.names)
+        return compare.difference(expected, actual, self.ordered, self.names)
 
     def answer_of(self, text: str) -> Any:
         """Turn a solution or a wrong answer as written into what a learner would hand to check."""

@@ -1,8 +1,7 @@
 """What an exercise shows: one object that reads well as text and as HTML.
 
-Words carry the meaning; the colored border repeats it. The colors are those of Okabe and Ito,
-"Color Universal Design" (2008), which people with any kind of color vision can tell apart, and
-text and background stay the page's own, so that light and dark themes both work.
+Words carry the meaning; a colored border repeats it. Text and background stay the page's own, so
+that light and dark themes both work.
 """
 
 import re
@@ -27,15 +26,9 @@ class Outcome(StrEnum):
     SOLUTION = "Solution"
 
 
-_COLORS = {
-    Outcome.RIGHT: "#009E73",
-    Outcome.WRONG: "#D55E00",
-    Outcome.UNTRIED: "#999999",
-    Outcome.UNCHECKED: "#CC79A7",
-    Outcome.QUESTION: "#0072B2",
-    Outcome.HINT: "#E69F00",
-    Outcome.SOLUTION: "#56B4E9",
-}
+# Okabe and Ito, "Color Universal Design" (2008): told apart with any kind of color vision.
+_PALETTE = "#009E73", "#D55E00", "#999999", "#CC79A7", "#0072B2", "#E69F00", "#56B4E9"
+_COLORS = dict(zip(Outcome, _PALETTE, strict=True))
 
 
 @dataclass(frozen=True)
@@ -58,13 +51,11 @@ class Feedback:
     hint: str = ""
     number: str = ""
 
-    @property
-    def heading(self) -> str:
-        """The first line: the outcome and the exercise."""
+    def _heading(self) -> str:
         return f"{self.outcome} {self.number}".strip() + f" ({self.exercise})"
 
     def __repr__(self) -> str:
-        lines = [self.heading]
+        lines = [self._heading()]
         lines += [self.text] if self.text else []
         if self.code:
             lines += ["", *(f"    {line}".rstrip() for line in self.code.splitlines())]
@@ -72,7 +63,7 @@ class Feedback:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        parts = [f"<strong>{escape(self.heading)}</strong>"]
+        parts = [f"<strong>{escape(self._heading())}</strong>"]
         parts += [f"<div>{as_html(self.text)}</div>"] if self.text else []
         if self.code:
             parts.append(f'<pre style="margin: 0.4em 0">{escape(self.code)}</pre>')

@@ -1,22 +1,21 @@
-"""The kinds of exercises, by what the learner writes.
-
-`Query`: one SQL query, graded by its rows. `Change`: SQL that changes tables or rows, graded by a
-query run after it. `Function`: a Python function, graded by what it returns, or by a query run
-after it. `Value`: one Python value, such as a number predicted before it is measured.
-"""
+"""The kinds of exercises, by what the learner writes."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from textwrap import dedent
 from typing import Any
 
 import pandas as pd
 
 from exercises.errors import AnswerError
-from exercises.exercise import Exercise, Results
-from exercises.results import as_result, as_results, show
+from exercises.exercise import Exercise
+from exercises.results import Result, Results, as_result, as_results, show
 from exercises.sandbox import Sandbox
 from exercises.statements import statements
+
+# What a function does, wherever it was written.
+_BODY = attrgetter(*(f"__code__.co_{part}" for part in ("code", "consts", "names", "varnames")))
 
 
 class _Sql(Exercise):
@@ -24,51 +23,48 @@ class _Sql(Exercise):
 
     mark = "--?"
     placeholder = "-- your lines here"
+    one_statement = True
 
-    def is_untried(self, answer: object) -> bool:
-        """Like `Exercise.is_untried`; comments alone, or the unchanged stub, are no answer."""
-        untried = isinstance(answer, str) and statements(answer) in ([], statements(self.stub))
-        return untried or super().is_untried(answer)
+    def _is_stub(self, answer: object) -> bool:
+        return isinstance(answer, str) and statements(answer) in ([], statements(self.stub))
 
-    def sql_of(self, answer: object, one_statement: bool) -> str:
-        """Return the SQL of an answer, or say what is wrong with its form."""
+    def evaluate(self, answer: object, sandbox: Sandbox) -> Results:
+        """Run the SQL and return one result, without a label."""
         if not isinstance(answer, str):
             raise AnswerError(f"Expected SQL as text in quotes, found {type(answer).__name__}.")
-        if one_statement and (count := len(statements(answer))) != 1:
+        if self.one_statement and (count := len(statements(answer))) != 1:
             raise AnswerError(f"Expected one statement, found {count}.")
-        return answer
+        with sandbox.attempt(self.setup.sql):
+            return {"": self._run(answer, sandbox)}
+
+    def _run(self, sql: str, sandbox: Sandbox) -> Result:
+        raise NotImplementedError
 
 
 @dataclass(frozen=True, kw_only=True)
 class Query(_Sql):
-    """Answered with one SQL query, which may only read."""
+    """Answered with one SQL query, which may only read; graded by its rows."""
 
-    def evaluate(self, answer: object, sandbox: Sandbox) -> Results:
-        """Run the query and return its rows."""
-        sql = self.sql_of(answer, one_statement=True)
-        with sandbox.attempt(self.setup.sql):
-            return {"": sandbox.rows(sql)}
+    def _run(self, sql: str, sandbox: Sandbox) -> Result:
+        return sandbox.rows(sql)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Change(_Sql):
-    """Answered with SQL that changes something; everything is rolled back after the check.
+    """Answered with SQL that changes tables or rows; graded by a query run after it.
 
     Attributes:
-        probe: The query that shows what the answer did. A first column that names each row makes
-            for clear messages; see `Sandbox.probe` for trying what tables accept.
+        probe: The query that shows what the answer did. Its first column says what each row is
+            about; see `Sandbox.probe` for trying what tables accept.
         one_statement: Whether the answer must be a single statement; the question must say so.
     """
 
     probe: str
     one_statement: bool = False
 
-    def evaluate(self, answer: object, sandbox: Sandbox) -> Results:
-        """Run the statements, then the probe, and return the probe's rows."""
-        sql = self.sql_of(answer, self.one_statement)
-        with sandbox.attempt(self.setup.sql):
-            sandbox.execute(sql)
-            return {"": sandbox.probe(self.probe)}
+    def _run(self, sql: str, sandbox: Sandbox) -> Result:
+        sandbox.execute(sql)
+        return sandbox.probe(self.probe)
 
 
 class _Python(Exercise):
@@ -86,12 +82,11 @@ class _Python(Exercise):
 
 @dataclass(frozen=True, kw_only=True)
 class Function(_Python):
-    """Answered with a Python function.
+    """Answered with a Python function; graded by what it returns, and by a query if there is one.
 
     Attributes:
         function: The function's name in the solution and the wrong answers.
-        calls: Makes the arguments of each call; new ones every time, so that an answer that
-            changes its arguments harms nobody.
+        calls: Makes the arguments of each call; new ones every time, since answers may change them.
         connected: Whether the first argument is a SQLAlchemy connection, added by the check.
         probe: A query that shows what each call did to the tables; empty where that is not graded.
     """
@@ -101,10 +96,8 @@ class Function(_Python):
     connected: bool = False
     probe: str = ""
 
-    def is_untried(self, answer: object) -> bool:
-        """Like `Exercise.is_untried`; a function that does what the stub does is no answer."""
-        untried = hasattr(answer, "__code__") and _body(answer) == _body(self.answer_of(self.stub))
-        return untried or super().is_untried(answer)
+    def _is_stub(self, answer: object) -> bool:
+        return hasattr(answer, "__code__") and _BODY(answer) == _BODY(self.answer_of(self.stub))
 
     def evaluate(self, answer: object, sandbox: Sandbox) -> Results:
         """Call the function with each set of arguments, each time from the same start."""
@@ -130,15 +123,21 @@ class Function(_Python):
             returned = answer(*arguments)
         except (Exception, SystemExit) as error:
             raise AnswerError.of(error, answer) from error
-        probed = {f"The rows after {label}": sandbox.probe(self.probe)} if self.probe else {}
-        return as_results(returned, label) | probed
+        results = as_results(returned, label)
+        if self.probe:
+            results[f"The rows after {label}"] = sandbox.probe(self.probe)
+        return results
+
+
+def _brief(argument: object) -> str:
+    return f"<{len(argument)} rows>" if isinstance(argument, pd.DataFrame) else repr(argument)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Value(_Python):
-    """Answered with one value, which the solution assigns to `answer`.
+    """Answered with one value, such as a number predicted before it is measured.
 
-    Who gives a wrong value is not told the right one.
+    The solution assigns it to `answer`. Feedback on a wrong value doesn't tell the right one.
     """
 
     @property
@@ -158,13 +157,3 @@ class Value(_Python):
             return f"Expected one value, found {len(actual[''].rows)}."
         kind, value = expected[""].rows[0][0][0], actual[""].rows[0][0]
         return f"Expected {'another' if value[0] == kind else 'a'} {kind}, found {show(value)}."
-
-
-def _brief(argument: object) -> str:
-    return f"<{len(argument)} rows>" if isinstance(argument, pd.DataFrame) else repr(argument)
-
-
-def _body(function: Any) -> tuple:
-    """What a function does, wherever it was written."""
-    code = function.__code__
-    return code.co_code, code.co_names, code.co_varnames, code.co_consts

@@ -13,10 +13,7 @@ from exercises.feedback import Feedback, Outcome, as_html
 
 
 class OpenExercise:
-    """An exercise in a notebook: bound to the lesson's engine, and counting the hints it gave.
-
-    Shown at the end of a cell, it is its question.
-    """
+    """An exercise in a notebook; at the end of a cell it shows its question."""
 
     def __init__(self, exercise: Exercise, engine: Engine):
         self._exercise = exercise
@@ -29,13 +26,12 @@ class OpenExercise:
 
     def hint(self) -> Feedback:
         """Give the next hint; after the last one, that one again."""
-        hints = self._exercise.hints
-        self._hints_given = min(self._hints_given + 1, len(hints))
-        text = hints[self._hints_given - 1]
-        if self._hints_given == len(hints):
-            text += "\nThis is the last hint; `solution()` shows one way."
-        number = f"{self._hints_given} of {len(hints)}"
-        return Feedback(Outcome.HINT, self._exercise.name, text, number=number)
+        exercise, count = self._exercise, len(self._exercise.hints)
+        self._hints_given = min(self._hints_given + 1, count)
+        last = "\nThis is the last hint; `solution()` shows one way."
+        text = exercise.hints[self._hints_given - 1] + last * (self._hints_given == count)
+        number = f"{self._hints_given} of {count}"
+        return Feedback(Outcome.HINT, exercise.name, text, number=number)
 
     def solution(self) -> Feedback:
         """Show one right answer."""
@@ -83,17 +79,20 @@ class OpenLesson:
 
 def _modules() -> dict[str, str]:
     """Return the module of each lesson with exercises: ``lesson_01`` is in ``part_1``."""
-    paths = Path(__file__).parent.glob("part_*/lesson_*.py")
+    paths = sorted(Path(__file__).parent.glob("part_*/lesson_*.py"))
     return {path.stem: f"exercises.{path.parent.name}.{path.stem}" for path in paths}
 
 
 def lessons() -> list[str]:
     """Return the names of the lessons that have exercises, in order."""
-    return sorted(_modules())
+    return list(_modules())
 
 
 def exercises_of(lesson: str) -> tuple[Exercise, ...]:
-    """Return the exercises that a lesson's module defines, in order."""
+    """Return the exercises of a lesson, in order; raises `UnknownLesson` if there is none."""
+    if lesson not in _modules():
+        known = ", ".join(lessons())
+        raise UnknownLesson(f"Expected a lesson with exercises ({known}), found {lesson!r}.")
     module = import_module(_modules()[lesson])
     return tuple(value for value in vars(module).values() if isinstance(value, Exercise))
 
@@ -112,7 +111,4 @@ def open_lesson(engine: Engine, lesson: str) -> OpenLesson:
     Raises:
         UnknownLesson: There is no such lesson.
     """
-    if lesson not in _modules():
-        known = ", ".join(lessons())
-        raise UnknownLesson(f"Expected a lesson with exercises ({known}), found {lesson!r}.")
     return OpenLesson(exercises_of(lesson), engine)

@@ -4,7 +4,7 @@ A number is its value (2, 2.0 and ``Decimal("2.00")`` are the same), NULL, None,
 one and the same, an instant is the same in every time zone. A frame's index is not part of it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -23,7 +23,6 @@ Row = tuple[Cell, ...]
 
 _READABLE = str | date | time | timedelta | UUID | Range
 _SHOWN_CELLS = 8
-_SHOWN_CHARACTERS = 100
 
 
 @dataclass(frozen=True)
@@ -43,6 +42,10 @@ class Result:
     keyed: bool = False
 
 
+Results = dict[str, Result]
+"""What an answer gave: results under labels, such as the call that returned each."""
+
+
 def from_rows(columns: Iterable[str], rows: Iterable[Iterable], keyed: bool = False) -> Result:
     """Make a result of column names and rows of plain values."""
     return Result(tuple(columns), [tuple(map(cell, row)) for row in rows], keyed=keyed)
@@ -55,35 +58,33 @@ def as_result(value: object) -> Result:
     if isinstance(value, pd.DataFrame):
         return from_rows(map(str, value.columns), value.itertuples(index=False, name=None))
     value = list(value) if isinstance(value, set | frozenset) else _plain(value)
-    if not _is_sequence(value):
+    if not _is_list(value):
         return Result(("value",), [(cell(value),)], single=True)
     if len(value) and all(isinstance(row, Mapping) for row in value):
         return as_result(pd.DataFrame.from_records(list(value)))
-    widths = {len(row) if _is_sequence(row) else 0 for row in value}
+    widths = {len(row) if _is_list(row) else 0 for row in value}
     if len(widths) == 1 and 0 not in widths:
-        return from_rows((f"column {n + 1}" for n in range(*widths)), value)
+        return from_rows((f"column {n + 1}" for n in range(len(value[0]))), value)
     return from_rows(["value"], ((item,) for item in value))
 
 
-def as_results(value: object, label: str = "") -> dict[str, Result]:
+def as_results(value: object, label: str = "") -> Results:
     """Like `as_result`, but the values of a dictionary become a result each, under its key."""
     if not isinstance(value, Mapping):
         return {label: as_result(value)}
     return {f"{label}[{key!r}]": as_result(item) for key, item in value.items()}
 
 
-def _is_sequence(value: Any) -> bool:
-    if isinstance(value, np.ndarray):
-        return value.ndim > 0
-    return isinstance(value, Sequence) and not isinstance(value, str | bytes)
+def _is_list(value: Any) -> bool:
+    listed = isinstance(value, Sequence) and not isinstance(value, str | bytes)
+    return listed or (isinstance(value, np.ndarray) and value.ndim > 0)
 
 
 def _plain(value: Any) -> Any:
     """Take a single value out of NumPy's wrapping."""
     if isinstance(value, np.datetime64):
         return pd.Timestamp(value)
-    single = isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0)
-    return value.item() if single else value
+    return value.item() if isinstance(value, np.generic | np.ndarray) and not value.ndim else value
 
 
 def cell(value: Any) -> Cell:
@@ -116,29 +117,26 @@ def _number(value: int | float | Decimal) -> Cell:
     exact = Decimal(value)
     if exact.is_nan():
         return ("null", None)
-    whole = exact.to_integral_value()
-    exactly = whole == exact and not isinstance(value, float)
-    return ("number", whole if exactly else float(value))
+    whole = not isinstance(value, float) and exact == exact.to_integral_value()
+    return ("number", exact.to_integral_value() if whole else float(value))
+
+
+_SHOW: dict[str, Callable[[Any], str]] = {
+    "null": lambda _: "NULL",
+    "boolean": lambda value: str(value).lower(),
+    "number": lambda value: str(value).removesuffix(".0"),
+    "text": lambda value: "'" + value.replace("'", "''") + "'",
+    "list": lambda items: "[" + ", ".join(map(show, items[:_SHOWN_CELLS])) + "]",
+    "dictionary": lambda items: "{" + ", ".join(f"{k}: {show(v)}" for k, v in items) + "}",
+    "object": lambda value: f"an object of type {value[0]}",
+}
 
 
 def show(value: Cell) -> str:
     """Write a cell so that a person can tell its kind: texts in quotes, NULL and true bare."""
     kind, content = value
-    if kind == "list":
-        text = "[" + ", ".join(map(show, content[:_SHOWN_CELLS])) + "]"
-    elif kind == "dictionary":
-        text = "{" + ", ".join(f"{key}: {show(item)}" for key, item in content) + "}"
-    elif kind == "text":
-        text = "'" + content.replace("'", "''") + "'"
-    elif kind == "object":
-        text = f"an object of type {content[0]}"
-    elif kind == "number":
-        fraction = isinstance(content, float) and not content.is_integer()
-        text = str(content if fraction else Decimal(content))
-    else:
-        text = {"null": "NULL", "boolean": str(content).lower()}.get(kind, str(content))
-    long = len(text) > _SHOWN_CHARACTERS
-    return text[:_SHOWN_CHARACTERS] + " [...]" if long else text
+    text = _SHOW.get(kind, str)(content)
+    return text if len(text) <= 100 else text[:100] + " [...]"
 
 
 def show_row(row: Row) -> str:

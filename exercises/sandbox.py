@@ -1,20 +1,18 @@
 """Where answers run: on a connection of their own, in a transaction that is always rolled back.
 
-An SQL answer reaches the server as a value and is run by PL/pgSQL's EXECUTE, or opened as one of
-its cursors. There the server itself refuses COMMIT, ROLLBACK and savepoints, also behind a
-semicolon and inside DO blocks ("Executing Dynamic Commands" and "Transaction Management" in the
-PL/pgSQL chapter of the manual). A Python function gets the connection itself: for it a deferred
-trigger makes every COMMIT fail, and outside the one transaction the session can only read.
-Afterwards the connection is closed, and with it go session locks and prepared statements, which
-a rollback would keep.
+An SQL answer is passed to the server as a value, which PL/pgSQL executes or opens as a cursor.
+There the server itself refuses COMMIT, ROLLBACK and savepoints, also after a semicolon and inside
+DO blocks ("Executing Dynamic Commands" and "Transaction Management" in the manual). A Python
+function gets the connection itself: a deferred trigger makes every COMMIT fail, and outside the
+one transaction the session can only read. At the end the connection is closed, and with it go
+session locks and prepared statements, which a rollback would keep.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Self, cast
+from typing import Any, Self, cast
 
 import psycopg2
-import psycopg2.extensions
 from sqlalchemy import Connection, Engine
 
 from exercises.errors import AnswerError
@@ -29,14 +27,12 @@ _EXECUTE = "DO $$ BEGIN EXECUTE current_setting('exercises.answer'); END $$"
 
 _OUTCOME = """
 CREATE FUNCTION pg_temp.outcome(statement text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-    touched bigint;
+DECLARE touched bigint;
 BEGIN
     EXECUTE statement;
     GET DIAGNOSTICS touched = ROW_COUNT;
     RETURN 'accepted, ' || touched || CASE touched WHEN 1 THEN ' row' ELSE ' rows' END;
-EXCEPTION WHEN OTHERS THEN
-    RETURN 'refused: ' || SQLERRM;
+EXCEPTION WHEN OTHERS THEN RETURN 'refused: ' || SQLERRM;
 END $$
 """
 
@@ -57,8 +53,7 @@ class Sandbox:
     Args:
         engine: From `connect`; its schema is the one that answers see. Nothing in it changes.
         seconds: How long one statement may take.
-        lock_seconds: How long it may wait for what another transaction has locked, such as one
-            left open in the notebook.
+        lock_seconds: How long it may wait for a lock, such as that of a transaction left open.
     """
 
     def __init__(self, engine: Engine, seconds: float = 30.0, lock_seconds: float = 3.0):
@@ -67,8 +62,7 @@ class Sandbox:
 
     def __enter__(self) -> Self:
         self._connection = self._engine.connect()
-        driver = self._connection.connection.driver_connection
-        self._driver = cast(psycopg2.extensions.connection, driver)
+        self._driver = cast(Any, self._connection.connection.driver_connection)
         self._connection.detach()
         self._driver.rollback()
         # The driver's own settings come before those of the session, so they are put aside; an
@@ -140,15 +134,13 @@ class Sandbox:
         )
 
     def _undo(self) -> None:
-        if not self.usable:
-            return
-        lent = self._connection.get_transaction()
-        if lent is None:
-            self._run("ROLLBACK TO SAVEPOINT attempt")
-        else:  # a function may have ended the transaction, so the next attempt gets a new one
+        if self.usable and (lent := self._connection.get_transaction()):
+            # A function may have ended the transaction, so the next attempt gets a new one.
             lent.close()
             self._driver.rollback()
             self._begin()
+        elif self.usable:
+            self._run("ROLLBACK TO SAVEPOINT attempt")
 
     def _run_answer(self, sql: str, how: str) -> None:
         self._run("SELECT set_config('exercises.answer', %s, true)", (sql.strip(),))
@@ -156,21 +148,16 @@ class Sandbox:
             self._run(how)
         except AnswerError as error:
             if control := transaction_control(sql):
-                raise AnswerError(
+                error.text = (
                     f"Expected an answer without transaction control, found {control}. The check "
-                    "runs it in a transaction of its own and rolls that back. PostgreSQL says:",
-                    error.code,
-                ) from error
+                    "runs it in a transaction of its own and rolls that back. PostgreSQL says:"
+                )
             raise
 
     def _fetch(self, sql: str, keyed: bool = False) -> Result:
         self._run(sql)
-        try:
-            rows = self._cursor.fetchall()
-        except psycopg2.Error as error:
-            raise AnswerError.of(error) from error
         columns = [column.name for column in self._cursor.description or ()]
-        return from_rows(columns, rows, keyed)
+        return from_rows(columns, self._cursor.fetchall(), keyed)
 
     def _run(self, sql: str, values: tuple | None = None) -> None:
         try:
