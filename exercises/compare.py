@@ -9,8 +9,7 @@ from collections import Counter
 
 from exercises.results import Cell, Result, Results, Row, show, show_row
 
-# Sums of floats differ in their last digits with the order of summing; cents in a sum of billions
-# must still count.
+# Sums of floats depend on the order of summing; cents in a sum of billions must still count.
 RELATIVE_ERROR = 1e-12
 # Rounding errors are looked for among this many unequal rows; with more, something else is wrong.
 FEW = 300
@@ -19,16 +18,9 @@ FEW = 300
 def difference(
     expected: Results, actual: Results, ordered: bool = False, names: bool = False
 ) -> str | None:
-    """Describe how the answer's results differ from the solution's.
+    """Return one to three sentences on the first result that differs; None where nothing does.
 
-    Args:
-        expected: The solution's results.
-        actual: The answer's.
-        ordered: Whether the order of rows counts.
-        names: Whether the names of columns count.
-
-    Returns:
-        One to three sentences on the first result that differs; None where nothing does.
+    `ordered` says whether the order of rows counts, `names` whether the names of columns do.
     """
     for label, result in expected.items():
         if label not in actual:

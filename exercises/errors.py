@@ -33,12 +33,7 @@ class AnswerError(Exception):
 
     @classmethod
     def of(cls, error: BaseException, function: Callable | None = None) -> "AnswerError":
-        """Convert any error, keeping its own words.
-
-        Args:
-            error: The database's error, Python's, or an `AnswerError`, which stays as it is.
-            function: The answer that raised it, so that the line in it can be named.
-        """
+        """Convert an error, in its own words, naming the line of the function that raised it."""
         if isinstance(error, DBAPIError) and error.orig:
             error = error.orig
         if isinstance(error, AnswerError):

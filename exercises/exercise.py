@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from inspect import cleandoc
 from textwrap import dedent
 from typing import Any, ClassVar
 
@@ -12,17 +13,11 @@ from exercises.sandbox import Sandbox
 
 @dataclass(frozen=True, kw_only=True)
 class WrongAnswer:
-    """A typical mistake, recognized by the result or the error that it gives.
+    """A typical mistake, recognized by the result or the error that it gives."""
 
-    Attributes:
-        hint: What helps somebody who made it.
-        replace: The mistake as what is written instead of which part of the solution.
-        answer: The mistake in full, where little of the solution is left in it.
-    """
-
-    hint: str
-    replace: dict[str, str] = field(default_factory=dict)
-    answer: str = ""
+    hint: str  # what helps somebody who made it
+    replace: dict[str, str] = field(default_factory=dict)  # part of the solution: the mistake
+    answer: str = ""  # the mistake in full, where little of the solution is left in it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,14 +59,14 @@ class Exercise(ABC):
     @property
     def shown_solution(self) -> str:
         """The solution without marks."""
-        lines = dedent(self.solution).strip("\n").rstrip().splitlines()
+        lines = cleandoc(self.solution).splitlines()
         return "\n".join(line.removesuffix(self.mark).rstrip() for line in lines)
 
     @property
     def stub(self) -> str:
         """The solution minus its marked lines: what the lesson's cell holds at first."""
         lines: list[str] = []
-        for line in dedent(self.solution).strip("\n").rstrip().splitlines():
+        for line in cleandoc(self.solution).splitlines():
             if not line.endswith(self.mark):
                 lines.append(line)
             elif not lines or not lines[-1].endswith(self.placeholder):
@@ -105,8 +100,4 @@ class Exercise(ABC):
 
     @abstractmethod
     def evaluate(self, answer: object, sandbox: Sandbox) -> Results:
-        """Run an answer and return what it gave.
-
-        Raises:
-            AnswerError: The answer is of another kind, or running it gives an error.
-        """
+        """Run an answer and return what it gave; raises `AnswerError` if it cannot be run."""

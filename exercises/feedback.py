@@ -8,19 +8,16 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 from html import escape
+from textwrap import indent
 
 
 class Outcome(StrEnum):
-    """What a message says: the first four are outcomes of a check, the others what was asked for.
-
-    `UNCHECKED` says nothing about the answer: the check itself could not run, because a table of
-    the lesson is missing, say, or the server is gone.
-    """
+    """What a message says: the first four come of a check, the others of what was asked for."""
 
     RIGHT = "Right"
     WRONG = "Not right yet"
     UNTRIED = "Not tried yet"
-    UNCHECKED = "Not checked"
+    UNCHECKED = "Not checked"  # the check could not run, which says nothing about the answer
     QUESTION = "Question"
     HINT = "Hint"
     SOLUTION = "Solution"
@@ -55,21 +52,17 @@ class Feedback:
         return f"{self.outcome} {self.number}".strip() + f" ({self.exercise})"
 
     def __repr__(self) -> str:
-        lines = [self._heading()]
-        lines += [self.text] if self.text else []
-        if self.code:
-            lines += ["", *(f"    {line}".rstrip() for line in self.code.splitlines())]
-        lines += [f"Hint: {self.hint}"] if self.hint else []
-        return "\n".join(lines)
+        code = self.code and "\n" + indent(self.code, "    ")
+        hint = self.hint and f"Hint: {self.hint}"
+        return "\n".join(filter(None, [self._heading(), self.text, code, hint]))
 
     def _repr_html_(self) -> str:
-        parts = [f"<strong>{escape(self._heading())}</strong>"]
-        parts += [f"<div>{as_html(self.text)}</div>"] if self.text else []
-        if self.code:
-            parts.append(f'<pre style="margin: 0.4em 0">{escape(self.code)}</pre>')
-        parts += [f"<div><em>Hint:</em> {as_html(self.hint)}</div>"] if self.hint else []
         style = f"border-left: 5px solid {_COLORS[self.outcome]}; padding: 0.2em 0.8em"
-        return f'<div style="{style}">{"".join(parts)}</div>'
+        heading = f"<strong>{escape(self._heading())}</strong>"
+        text = self.text and f"<div>{as_html(self.text)}</div>"
+        code = self.code and f'<pre style="margin: 0.4em 0">{escape(self.code)}</pre>'
+        hint = self.hint and f"<div><em>Hint:</em> {as_html(self.hint)}</div>"
+        return f'<div style="{style}">{heading}{text}{code}{hint}</div>'
 
 
 def as_html(text: str) -> str:

@@ -11,6 +11,12 @@ from exercises.errors import UnknownLesson
 from exercises.exercise import Exercise
 from exercises.feedback import Feedback, Outcome, as_html
 
+# The module of each lesson with exercises: ``lesson_01`` is in ``part_1``.
+_MODULES = {
+    path.stem: f"exercises.{path.parent.name}.{path.stem}"
+    for path in sorted(Path(__file__).parent.glob("part_*/lesson_*.py"))
+}
+
 
 class OpenExercise:
     """An exercise in a notebook; at the end of a cell it shows its question."""
@@ -77,23 +83,17 @@ class OpenLesson:
         return f"<table><tbody>{rows}</tbody></table>"
 
 
-def _modules() -> dict[str, str]:
-    """Return the module of each lesson with exercises: ``lesson_01`` is in ``part_1``."""
-    paths = sorted(Path(__file__).parent.glob("part_*/lesson_*.py"))
-    return {path.stem: f"exercises.{path.parent.name}.{path.stem}" for path in paths}
-
-
 def lessons() -> list[str]:
     """Return the names of the lessons that have exercises, in order."""
-    return list(_modules())
+    return list(_MODULES)
 
 
 def exercises_of(lesson: str) -> tuple[Exercise, ...]:
     """Return the exercises of a lesson, in order; raises `UnknownLesson` if there is none."""
-    if lesson not in _modules():
-        known = ", ".join(lessons())
+    if lesson not in _MODULES:
+        known = ", ".join(_MODULES)
         raise UnknownLesson(f"Expected a lesson with exercises ({known}), found {lesson!r}.")
-    module = import_module(_modules()[lesson])
+    module = import_module(_MODULES[lesson])
     return tuple(value for value in vars(module).values() if isinstance(value, Exercise))
 
 

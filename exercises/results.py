@@ -4,6 +4,7 @@ A number is its value (2, 2.0 and ``Decimal("2.00")`` are the same), NULL, None,
 one and the same, an instant is the same in every time zone. A frame's index is not part of it.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -22,24 +23,16 @@ Cell = tuple[str, Any]
 Row = tuple[Cell, ...]
 
 _READABLE = str | date | time | timedelta | UUID | Range
-_SHOWN_CELLS = 8
 
 
 @dataclass(frozen=True)
 class Result:
-    """What an answer gave, ready to be compared.
-
-    Attributes:
-        columns: The columns' names.
-        rows: The rows, each with one cell a column.
-        single: Whether this is one value rather than rows; it then has one row and one cell.
-        keyed: Whether the first column says what each row is about.
-    """
+    """What an answer gave, ready to be compared."""
 
     columns: tuple[str, ...]
     rows: list[Row]
-    single: bool = False
-    keyed: bool = False
+    single: bool = False  # one value rather than rows: one row of one cell
+    keyed: bool = False  # the first column says what each row is about
 
 
 Results = dict[str, Result]
@@ -114,11 +107,10 @@ def cell(value: Any) -> Cell:
 
 def _number(value: int | float | Decimal) -> Cell:
     """Keep whole numbers exactly, others as floats; Python compares the two by value."""
-    exact = Decimal(value)
-    if exact.is_nan():
-        return ("null", None)
-    whole = not isinstance(value, float) and exact == exact.to_integral_value()
-    return ("number", exact.to_integral_value() if whole else float(value))
+    if isinstance(value, float) or not Decimal(value).is_finite():
+        return ("null", None) if math.isnan(value) else ("number", float(value))
+    whole = Decimal(value).to_integral_value()
+    return ("number", whole if whole == value else float(value))
 
 
 _SHOW: dict[str, Callable[[Any], str]] = {
@@ -126,7 +118,7 @@ _SHOW: dict[str, Callable[[Any], str]] = {
     "boolean": lambda value: str(value).lower(),
     "number": lambda value: str(value).removesuffix(".0"),
     "text": lambda value: "'" + value.replace("'", "''") + "'",
-    "list": lambda items: "[" + ", ".join(map(show, items[:_SHOWN_CELLS])) + "]",
+    "list": lambda items: f"[{_join(items)}]",
     "dictionary": lambda items: "{" + ", ".join(f"{k}: {show(v)}" for k, v in items) + "}",
     "object": lambda value: f"an object of type {value[0]}",
 }
@@ -140,8 +132,9 @@ def show(value: Cell) -> str:
 
 
 def show_row(row: Row) -> str:
-    """Write a row: its one cell, or the first few of them in parentheses."""
-    if len(row) == 1:
-        return show(row[0])
-    more = ", ..." if len(row) > _SHOWN_CELLS else ""
-    return "(" + ", ".join(map(show, row[:_SHOWN_CELLS])) + more + ")"
+    """Write a row: its one cell, or the first eight of them in parentheses."""
+    return show(row[0]) if len(row) == 1 else f"({_join(row)})"
+
+
+def _join(cells: Row) -> str:
+    return ", ".join(map(show, cells[:8])) + ", ..." * (len(cells) > 8)

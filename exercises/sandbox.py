@@ -21,6 +21,8 @@ from exercises.statements import transaction_control
 
 MAX_ROWS = 20_000  # more than any exercise asks for, and few enough to fetch at once
 
+_BEGIN = """SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ WRITE;
+SET LOCAL statement_timeout = %s; SET LOCAL lock_timeout = %s"""
 _OPEN = """DO $$ DECLARE answer refcursor := 'answer';
 BEGIN OPEN answer FOR EXECUTE current_setting('exercises.answer'); END $$"""
 _EXECUTE = "DO $$ BEGIN EXECUTE current_setting('exercises.answer'); END $$"
@@ -71,7 +73,7 @@ class Sandbox:
         self._cursor = self._driver.cursor()
         self._run("SET default_transaction_read_only = on")
         self._driver.autocommit = False
-        self._begin()
+        self._run(_BEGIN, self._milliseconds)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -88,13 +90,17 @@ class Sandbox:
     @contextmanager
     def attempt(self, setup: str = "") -> Iterator[None]:
         """Run `setup` and then the block, and undo both, so that every attempt starts alike."""
-        self._run("SAVEPOINT attempt")
         try:
-            if setup:
-                self._run(setup)
+            self._run(f"SAVEPOINT attempt; {setup}")
             yield
         finally:
-            self._undo()
+            if self.usable and (lent := self._connection.get_transaction()):
+                # A function may have ended the transaction, so the next attempt gets a new one.
+                lent.close()
+                self._driver.rollback()
+                self._run(_BEGIN, self._milliseconds)
+            elif self.usable:
+                self._run("ROLLBACK TO SAVEPOINT attempt")
 
     def rows(self, sql: str) -> Result:
         """Run an answer that is one query and may only read; it may return `MAX_ROWS` rows."""
@@ -125,22 +131,6 @@ class Sandbox:
         self._run(_REFUSE_COMMIT)
         self._connection.begin()
         return self._connection
-
-    def _begin(self) -> None:
-        self._run(
-            "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ WRITE;"
-            "SET LOCAL statement_timeout = %s; SET LOCAL lock_timeout = %s",
-            self._milliseconds,
-        )
-
-    def _undo(self) -> None:
-        if self.usable and (lent := self._connection.get_transaction()):
-            # A function may have ended the transaction, so the next attempt gets a new one.
-            lent.close()
-            self._driver.rollback()
-            self._begin()
-        elif self.usable:
-            self._run("ROLLBACK TO SAVEPOINT attempt")
 
     def _run_answer(self, sql: str, how: str) -> None:
         self._run("SELECT set_config('exercises.answer', %s, true)", (sql.strip(),))
