@@ -4,7 +4,6 @@ A number is its value (2, 2.0 and ``Decimal("2.00")`` are the same), NULL, None,
 one and the same, an instant is the same in every time zone. A frame's index is not part of it.
 """
 
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -107,10 +106,11 @@ def cell(value: Any) -> Cell:
 
 def _number(value: int | float | Decimal) -> Cell:
     """Keep whole numbers exactly, others as floats; Python compares the two by value."""
-    if isinstance(value, float) or not Decimal(value).is_finite():
-        return ("null", None) if math.isnan(value) else ("number", float(value))
-    whole = Decimal(value).to_integral_value()
-    return ("number", whole if whole == value else float(value))
+    exact = Decimal(value)
+    if exact.is_nan():
+        return ("null", None)
+    whole = not isinstance(value, float) and exact == exact.to_integral_value()
+    return ("number", exact.to_integral_value() if whole else float(value))
 
 
 _SHOW: dict[str, Callable[[Any], str]] = {

@@ -11,7 +11,7 @@ from sqlalchemy import create_engine, text
 from carlib.cars import sample_cars
 from carlib.loading.initial import initial_load
 from carlib.tables import create_tables
-from exercises.failure import Failure
+from exercises.errors import AnswerError
 from exercises.sandbox import MAX_ROWS, Sandbox
 
 
@@ -48,7 +48,7 @@ SQL = [
     "ROLLBACK; DELETE FROM car_info; COMMIT",
     "/* ; */ -- ;\n DELETE FROM car_info; END",
     "DELETE FROM car_info; COMMIT AND CHAIN",
-    "DELETE FROM car_info; RELEASE SAVEPOINT trial; COMMIT",
+    "DELETE FROM car_info; RELEASE SAVEPOINT attempt; COMMIT",
     "DELETE FROM car_info; PREPARE TRANSACTION 'x'",
     "DO $$ BEGIN DELETE FROM car_info; COMMIT; END $$",
     "DO $$ BEGIN EXECUTE 'DELETE FROM car_info; COMMIT'; END $$",
@@ -61,14 +61,14 @@ SQL = [
 @pytest.mark.parametrize("sql", SQL)
 def test_no_sql_leaves_a_trace(cars, sql):
     before = content(cars)
-    with Sandbox(cars) as sandbox, suppress(Failure), sandbox.trial():
+    with Sandbox(cars) as sandbox, suppress(AnswerError), sandbox.attempt():
         sandbox.execute(sql)
     assert content(cars) == before
 
 
 @pytest.mark.parametrize("sql", [sql for sql in SQL if re.search("COMMIT|END|PREPARE", sql)])
 def test_the_server_itself_refuses_to_end_the_transaction(cars, sql):
-    with Sandbox(cars) as sandbox, pytest.raises(Failure) as caught, sandbox.trial():
+    with Sandbox(cars) as sandbox, pytest.raises(AnswerError) as caught, sandbox.attempt():
         sandbox.execute(sql)
     assert re.search("transaction commands|invalid transaction termination", caught.value.code)
 
@@ -76,7 +76,7 @@ def test_the_server_itself_refuses_to_end_the_transaction(cars, sql):
 @pytest.mark.parametrize("sql", [*SQL, "INSERT INTO car_brand (name) VALUES ('a') RETURNING name"])
 def test_a_query_may_only_read_and_is_one_statement(cars, sql):
     before = content(cars)
-    with Sandbox(cars) as sandbox, pytest.raises(Failure), sandbox.trial():
+    with Sandbox(cars) as sandbox, pytest.raises(AnswerError), sandbox.attempt():
         sandbox.rows(sql)
     assert content(cars) == before
 
@@ -133,19 +133,19 @@ FUNCTIONS = [
 def test_no_function_leaves_a_trace_and_the_next_trial_starts_clean(cars, misbehave):
     before = content(cars)
     with Sandbox(cars) as sandbox:
-        with pytest.raises(Exception, match=r"."), sandbox.trial():
+        with pytest.raises(Exception, match=r"."), sandbox.attempt():
             misbehave(sandbox.connection())
-        with sandbox.trial():
+        with sandbox.attempt():
             connection = sandbox.connection()
             assert connection.scalar(text("SELECT count(*) FROM car_info")) == 2
             connection.execute(text("DELETE FROM car_info"))
-        with sandbox.trial():
+        with sandbox.attempt():
             sandbox.execute("DELETE FROM car_info")
     assert content(cars) == before
 
 
 def test_a_function_may_use_savepoints(cars):
-    with Sandbox(cars) as sandbox, sandbox.trial():
+    with Sandbox(cars) as sandbox, sandbox.attempt():
         connection = sandbox.connection()
         with connection.begin_nested():
             connection.execute(text("DELETE FROM car_info"))
@@ -155,7 +155,7 @@ def test_a_function_may_use_savepoints(cars):
 def test_an_engine_in_autocommit_mode_is_rolled_back_too(cars):
     before = content(cars)
     autocommitting = cars.execution_options(isolation_level="AUTOCOMMIT")
-    with Sandbox(autocommitting) as sandbox, sandbox.trial():
+    with Sandbox(autocommitting) as sandbox, sandbox.attempt():
         sandbox.execute("DELETE FROM car_info")
     assert content(cars) == before
 
@@ -163,17 +163,17 @@ def test_an_engine_in_autocommit_mode_is_rolled_back_too(cars):
 def test_each_trial_starts_from_the_same_rows(cars):
     count = "SELECT count(*) FROM car_brand"
     with Sandbox(cars) as sandbox:
-        with sandbox.trial("INSERT INTO car_brand (name) VALUES ('Saab')"):
+        with sandbox.attempt("INSERT INTO car_brand (name) VALUES ('Saab')"):
             assert sandbox.rows(count).rows == [(("number", 3),)]
             assert sandbox.rows("SELECT 1 AS again").columns == ("again",)
         with cars.begin() as connection:  # somebody else, meanwhile
             connection.execute(text("INSERT INTO car_brand (name) VALUES ('Fiat')"))
-        with sandbox.trial():
+        with sandbox.attempt():
             assert sandbox.rows(count).rows == [(("number", 2),)]
 
 
 def test_what_a_rollback_keeps_ends_with_the_connection(cars):
-    with Sandbox(cars) as sandbox, sandbox.trial():
+    with Sandbox(cars) as sandbox, sandbox.attempt():
         sandbox.rows("SELECT pg_advisory_lock(424242)")
     held = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 424242")
     deadline = time.monotonic() + 10
@@ -187,23 +187,23 @@ def test_what_a_rollback_keeps_ends_with_the_connection(cars):
 
 def test_a_slow_statement_is_stopped(cars):
     with Sandbox(cars, seconds=0.1) as sandbox:
-        with pytest.raises(Failure) as caught, sandbox.trial():
+        with pytest.raises(AnswerError) as caught, sandbox.attempt():
             sandbox.rows("SELECT pg_sleep(60)")
         assert "canceling statement due to statement timeout" in caught.value.code
-        with sandbox.trial():
+        with sandbox.attempt():
             assert sandbox.rows("SELECT 1").rows
 
 
 def test_a_lock_held_in_the_notebook_is_reported(cars):
     with cars.begin() as connection, Sandbox(cars, lock_seconds=0.1) as sandbox:
         connection.execute(text("LOCK TABLE car_info"))
-        with pytest.raises(Failure) as caught, sandbox.trial():
+        with pytest.raises(AnswerError) as caught, sandbox.attempt():
             sandbox.execute("DELETE FROM car_info")
     assert "canceling statement due to lock timeout" in caught.value.code
 
 
 def test_of_many_rows_only_so_many_are_fetched(cars):
-    with Sandbox(cars) as sandbox, sandbox.trial():
+    with Sandbox(cars) as sandbox, sandbox.attempt():
         full = sandbox.rows(f"SELECT * FROM generate_series(1, {MAX_ROWS})")
         cut = sandbox.rows("SELECT * FROM generate_series(1, 10000000) AS n")
     assert (len(full.rows), full.cut) == (MAX_ROWS, False)
@@ -211,7 +211,7 @@ def test_of_many_rows_only_so_many_are_fetched(cars):
 
 
 def test_percent_signs_colons_and_quotes_reach_the_server_as_they_are(cars):
-    with Sandbox(cars) as sandbox, sandbox.trial():
+    with Sandbox(cars) as sandbox, sandbox.attempt():
         table = sandbox.rows("""SELECT 'a%s' AS "100%", '10:00'::time, $$it's$$, E'\\\\' """)
     assert table.columns[0] == "100%"
     assert [value for _, value in table.rows[0]] == ["a%s", "10:00:00", "it's", "\\"]
@@ -231,7 +231,7 @@ def test_percent_signs_colons_and_quotes_reach_the_server_as_they_are(cars):
     ],
 )
 def test_a_failure_has_the_servers_own_words_and_the_place(cars, sql, words):
-    with Sandbox(cars) as sandbox, pytest.raises(Failure) as caught, sandbox.trial():
+    with Sandbox(cars) as sandbox, pytest.raises(AnswerError) as caught, sandbox.attempt():
         sandbox.rows(sql)
     for word in words:
         assert word in caught.value.code
@@ -240,7 +240,7 @@ def test_a_failure_has_the_servers_own_words_and_the_place(cars, sql, words):
 
 
 def test_the_place_in_a_long_line_is_shown_with_its_surroundings(cars):
-    with Sandbox(cars) as sandbox, pytest.raises(Failure) as caught, sandbox.trial():
+    with Sandbox(cars) as sandbox, pytest.raises(AnswerError) as caught, sandbox.attempt():
         sandbox.rows("SELECT " + "1 + " * 100 + "nowhere" + " + 1" * 100)
     _, line, caret, *_ = caught.value.code.splitlines()
     assert line[caret.index("^") :].startswith("nowhere")
@@ -248,7 +248,7 @@ def test_the_place_in_a_long_line_is_shown_with_its_surroundings(cars):
 
 
 def test_deferred_constraints_are_checked(cars):
-    with Sandbox(cars) as sandbox, pytest.raises(Failure) as caught, sandbox.trial():
+    with Sandbox(cars) as sandbox, pytest.raises(AnswerError) as caught, sandbox.attempt():
         sandbox.execute(
             "CREATE TABLE a (id int PRIMARY KEY, b int REFERENCES a DEFERRABLE INITIALLY DEFERRED);"
             "INSERT INTO a VALUES (1, 2)"
@@ -257,7 +257,7 @@ def test_deferred_constraints_are_checked(cars):
 
 
 def test_a_probe_can_try_what_a_table_accepts(cars):
-    with Sandbox(cars) as sandbox, sandbox.trial():
+    with Sandbox(cars) as sandbox, sandbox.attempt():
         table = sandbox.probe(
             """SELECT pg_temp.outcome('INSERT INTO car_brand (name) VALUES (''Saab'')'),
                       pg_temp.outcome('INSERT INTO car_brand (name) VALUES (''Saab'')'),
@@ -273,10 +273,10 @@ def test_a_probe_can_try_what_a_table_accepts(cars):
 
 def test_a_connection_that_an_answer_closes_is_known_to_be_gone(cars):
     with Sandbox(cars) as sandbox:
-        with sandbox.trial():
+        with sandbox.attempt():
             sandbox.connection().close()
         assert not sandbox.usable
-        with pytest.raises(Failure, match="connection"), sandbox.trial():
+        with pytest.raises(AnswerError, match="connection"), sandbox.attempt():
             pass
 
 

@@ -36,10 +36,10 @@ COUNT = Query(
         sql="INSERT INTO car_brand (name) VALUES ('Saab'), ('Fiat')", note="two are added."
     ),
     wrong=(
-        WrongAnswer(hint="That one.", swap={"count(*)": "count(*) - 1"}),
-        WrongAnswer(hint="A name has no minimum of numbers.", swap={"count(*)": "sum(name)"}),
+        WrongAnswer(hint="That one.", replace={"count(*)": "count(*) - 1"}),
+        WrongAnswer(hint="A name has no minimum of numbers.", replace={"count(*)": "sum(name)"}),
         WrongAnswer(hint="A uuid, please.", answer="SELECT 'x'::uuid"),
-        WrongAnswer(hint="The key is called brand_id.", swap={"count(*)": "count(id)"}),
+        WrongAnswer(hint="The key is called brand_id.", replace={"count(*)": "count(id)"}),
     ),
 )
 RENAME = Change(
@@ -62,7 +62,7 @@ DOUBLE = Function(
         def double(n):
             return n * 2  #?
     """,
-    wrong=(WrongAnswer(hint="That squares it.", swap={"* 2": "** 2"}),),
+    wrong=(WrongAnswer(hint="That squares it.", replace={"* 2": "** 2"}),),
     function="double",
     calls=lambda: [(2,), (3,)],
 )
@@ -74,7 +74,7 @@ ADD = Function(
         def add(connection):
             connection.exec_driver_sql("INSERT INTO car_brand (name) VALUES ('Saab')")  #?
     """,
-    wrong=(WrongAnswer(hint="Another.", swap={"Saab": "Fiat"}),),
+    wrong=(WrongAnswer(hint="Another.", replace={"Saab": "Fiat"}),),
     function="add",
     calls=lambda: [()],
     connected=True,
@@ -207,7 +207,7 @@ def test_an_answer_that_ends_the_connection_gets_no_hint_by_accident(tables):
     terminated = check(COUNT, "SELECT pg_terminate_backend(pg_backend_pid())", tables)
     closed = check(ADD, lambda connection: connection.close(), tables)
     for outcome in (terminated, closed):
-        assert (outcome.kind, outcome.hint) == (Outcome.WRONG, "")
+        assert (outcome.outcome, outcome.hint) == (Outcome.WRONG, "")
         assert outcome.text == "The connection to PostgreSQL failed:"
 
 
@@ -231,7 +231,7 @@ def test_without_a_server_a_check_says_so_without_the_password():
 
 def test_a_wrong_answer_that_swaps_what_is_not_there_is_a_mistake_of_the_author():
     with pytest.raises(ValueError, match="expected the solution to contain 'nowhere'"):
-        COUNT.written(WrongAnswer(hint="", swap={"nowhere": ""}))
+        COUNT.written(WrongAnswer(hint="", replace={"nowhere": ""}))
 
 
 def test_the_stub_is_the_solution_minus_the_marked_lines():
