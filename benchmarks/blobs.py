@@ -30,7 +30,7 @@ from carlib import connect
 from carlib.store import rows
 from carlib.store.formats import encode
 from carlib.store.store import DataFrameStore
-from carlib.tables import read_committed
+from carlib.transactions import read_committed
 
 SCHEMA = "benchmark_blobs"
 COLUMNS = 20

@@ -18,8 +18,8 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session
 
 from carlib import CarBrand, CarInfo, CarModel, initial_load
-from carlib.loading.keys import KeyMaker
-from carlib.loading.rebuild import keys_built_afterwards
+from carlib.loading.keys import UUID7Generator
+from carlib.loading.rebuild import deferred_indexes
 
 CAR_COLUMNS = ["model_id", "engine_size", "vin", "color", "price", "status"]
 
@@ -146,14 +146,14 @@ class Encoded:
             keyed = with_model_ids(connection, cars)
         table = pa.Table.from_pandas(keyed.astype({"model_id": "str"}), preserve_index=False)
         if self._keys_afterwards:
-            table = table.append_column("car_id", KeyMaker().take(len(cars)))
+            table = table.append_column("car_id", UUID7Generator().batch(len(cars)))
         self._columns = ", ".join(table.column_names)
         buffer = io.BytesIO()
         pyarrow.csv.write_csv(table, buffer, pyarrow.csv.WriteOptions(include_header=False))
         self._rows = buffer.getvalue()
 
     def load(self, engine: Engine, cars: pd.DataFrame) -> None:
-        rebuild = keys_built_afterwards if self._keys_afterwards else nullcontext
+        rebuild = deferred_indexes if self._keys_afterwards else nullcontext
         copy = f"COPY car_info ({self._columns}) FROM STDIN (FORMAT csv)"
         with (
             engine.begin() as connection,

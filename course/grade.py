@@ -31,13 +31,13 @@ from course.parameters import assign_parameters
 from course.printable import printable
 from exercises.checking import check
 from exercises.exercise import Exercise
-from exercises.feedback import Feedback, Kind
+from exercises.feedback import Feedback, Outcome
 from exercises.notebook import exercises_of
 from servers.postgres import temporary_server
 
 ROWS = "10000"  # enough for every lesson to run through, and quick
 RIGHT, WRONG, UNTRIED, MISSING = "right", "not right", "not tried", "no notebook"
-VERDICTS = {Kind.RIGHT: RIGHT, Kind.WRONG: WRONG, Kind.UNTRIED: UNTRIED, Kind.UNCHECKED: WRONG}
+VERDICTS = {Outcome.RIGHT: RIGHT, Outcome.WRONG: WRONG, Outcome.UNTRIED: UNTRIED, Outcome.UNCHECKED: WRONG}
 ANSWER = "application/vnd.carlib.answer+json"
 # Before the first cell: whatever is handed to `check` is shown as data that no reader sees.
 PROLOGUE = f"""
@@ -212,10 +212,10 @@ def grade_notebook(
         elif told := output.get("data", {}).get(ANSWER):
             with suppress(ValueError, TypeError, KeyError):  # a learner can show such data too
                 name, answer, kind, *parts = told
-                feedback, item = Feedback(Kind(kind), *parts), graded.exercises[name]
-                if feedback.kind is not Kind.UNTRIED:  # a stub left standing below an answer
+                feedback, item = Feedback(Outcome(kind), *parts), graded.exercises[name]
+                if feedback.outcome is not Outcome.UNTRIED:  # a stub left standing below an answer
                     feedback = check(exercises[name], answer, engine) if answer else feedback
-                    item.verdict, item.answer = VERDICTS[feedback.kind], answer
+                    item.verdict, item.answer = VERDICTS[feedback.outcome], answer
                     item.text = repr(feedback).partition("\n")[2].strip()
 
 

@@ -3,30 +3,31 @@
     import exercises
 
     ex = exercises.open_lesson(engine, "lesson_01")
-    ex                                         # what there is
+    ex                                         # the list of exercises
     ex.models_per_brand                        # the question
     ex.models_per_brand.check(answer)          # right, not right yet, or not tried yet
     ex.models_per_brand.hint()                 # the next hint
     ex.models_per_brand.solution()
 
-To add an exercise, add one object to the module of its lesson; to add a lesson, add a module
-``lesson_NN.py`` of such objects. The notebook and the tests find both by themselves.
+An exercise is one object in the module of its lesson, ``exercises/part_N/lesson_NN.py``. The
+notebook and the tests find new objects and new modules by themselves. Six steps to add one:
 
 1. Choose the kind by what the learner writes: `Query`, `Change`, `Function` or `Value` (kinds.py).
-2. Ask in one to four sentences. Say so where row order, column names or a single statement count.
-3. Write the solution, and mark at the end of a line (``--?`` in SQL, ``#?`` in Python) what the
-   stub leaves out. Show the stub in the lesson as `stub` gives it, followed by the check.
-4. Write down at least two typical wrong answers, each with its hint, as what people write instead
-   of a part of the solution (``swap``) or in full, and two hints or more, each nearer the answer.
-5. Rely on the lesson's tables, never on its rows: learners and instructors choose how many there
-   are. Rows that tell right from wrong come with the exercise's `Setup`; the note says what is
-   added. A wrong answer that the rows at hand don't tell from the solution would pass.
-6. Run ``pytest tests/exercises/test_exercises.py``: on empty tables, on two cars and on 3,000, the
-   solution must be accepted and every wrong answer refused with its own hint.
+2. Write the question, in one to four sentences. If row order, column names or a single statement
+   count, say so.
+3. Write the solution. Mark the lines that the learner is to write with ``--?`` (SQL) or ``#?``
+   (Python) at their end. Put the `stub`, which is what remains, and the check into the notebook.
+4. Write at least two hints, each closer to the answer, and at least two typical wrong answers with
+   a hint for each. A wrong answer replaces parts of the solution (``replace``) or is given in full.
+5. Rely on the lesson's tables but never on their rows: learners choose how many there are. The
+   rows that separate right from wrong come with the exercise (`Setup`), and its note mentions them.
+6. Run ``pytest tests/exercises/test_exercises.py -k NAME``, and once more with ``-m slow``. On
+   3,000 cars, on two and on none, the solution must be accepted, and every wrong answer refused
+   with its own hint.
 """
 
 from exercises.exercise import Exercise, Setup, WrongAnswer
-from exercises.feedback import Feedback, Kind
+from exercises.feedback import Feedback, Outcome
 from exercises.kinds import Change, Function, Query, Value
 from exercises.notebook import lessons, open_lesson
 
@@ -35,7 +36,7 @@ __all__ = [
     "Exercise",
     "Feedback",
     "Function",
-    "Kind",
+    "Outcome",
     "Query",
     "Setup",
     "Value",

@@ -1,14 +1,11 @@
-"""The check itself: an answer is run, compared with the solution, and answered in words."""
+"""Check an answer: run it, compare its result with the solution's, and report the outcome."""
 
-from __future__ import annotations
-
-import psycopg2
 from sqlalchemy import Engine
-from sqlalchemy.exc import SQLAlchemyError
 
-from exercises.exercise import Exercise, Parts
-from exercises.failure import Failure
-from exercises.feedback import Feedback, Kind
+from exercises.errors import AnswerError
+from exercises.exercise import Exercise
+from exercises.feedback import Feedback, Outcome
+from exercises.results import Results
 from exercises.sandbox import Sandbox
 
 
@@ -17,77 +14,57 @@ def check(exercise: Exercise, answer: object, engine: Engine) -> Feedback:
 
     Args:
         exercise: The exercise.
-        answer: SQL text, a function or a value, as the exercise asks; None, `...`, an empty text
-            or the unchanged stub count as not tried.
+        answer: SQL text, a function or a value, as the exercise asks.
         engine: From `connect`, with the lesson's tables. Nothing in it changes.
 
     Returns:
         The outcome. Errors of the answer, the database's among them, are part of it.
     """
     if exercise.is_untried(answer):
-        return Feedback(
-            Kind.UNTRIED,
-            exercise.name,
-            "Write your answer and run the cell again; `hint()` gives a first hint.",
-        )
+        text = "Write your answer and run the cell again; `hint()` gives a first hint."
+        return Feedback(Outcome.UNTRIED, exercise.name, text)
     try:
         with Sandbox(engine) as sandbox:
             return _grade(exercise, answer, sandbox)
-    except (SQLAlchemyError, psycopg2.Error) as error:
-        driver_error = getattr(error, "orig", None) or error
-        if isinstance(driver_error, psycopg2.Error):
-            return _unchecked(exercise, Failure.of_database(driver_error))
-        return _unchecked(exercise, Failure(f"{error}"))
-    except Failure as error:
-        return _unchecked(exercise, Failure(f"{error}", getattr(error, "code", "")))
+    except Exception as error:  # no table, no server, or a mistake in the exercise itself
+        cause = AnswerError.of(error)
+        text = (
+            "The check could not run, which says nothing about your answer. Run the lesson from "
+            f"its first cell and try again. {cause.text}"
+        )
+        return Feedback(Outcome.UNCHECKED, exercise.name, text, code=cause.code)
 
 
 def _grade(exercise: Exercise, answer: object, sandbox: Sandbox) -> Feedback:
-    expected = _result(exercise, exercise.answer_of(exercise.solution), sandbox)
-    if isinstance(expected, Failure):
-        return _unchecked(exercise, expected)
-    found = _result(exercise, answer, sandbox)
-    if isinstance(found, Failure):
-        text, code = found.text, found.code
+    expected = exercise.evaluate(exercise.answer_of(exercise.solution), sandbox)
+    actual = _evaluate(exercise, answer, sandbox)
+    if isinstance(actual, AnswerError):
+        text, code = actual.text, actual.code
     else:
-        difference = exercise.difference(expected, found)
-        if difference is None:
-            return Feedback(Kind.RIGHT, exercise.name, "Your result is the one expected.")
-        text, code = difference, ""
-    hint = _hint_for(exercise, found, sandbox)
-    return Feedback(Kind.WRONG, exercise.name, text, code=code, hint=hint)
+        text, code = exercise.difference(expected, actual) or "", ""
+        if not text:
+            return Feedback(Outcome.RIGHT, exercise.name, "Your result is the one expected.")
+    hint = _hint_for(exercise, actual, sandbox)
+    return Feedback(Outcome.WRONG, exercise.name, text, code=code, hint=hint)
 
 
-def _result(exercise: Exercise, answer: object, sandbox: Sandbox) -> Parts | Failure:
+def _evaluate(exercise: Exercise, answer: object, sandbox: Sandbox) -> Results | AnswerError:
     try:
         return exercise.evaluate(answer, sandbox)
-    except Failure as failure:
-        return failure
+    except AnswerError as error:
+        return error
 
 
-def _hint_for(exercise: Exercise, found: Parts | Failure, sandbox: Sandbox) -> str:
+def _hint_for(exercise: Exercise, actual: Results | AnswerError, sandbox: Sandbox) -> str:
     """Return the hint of the typical wrong answer that gives the same, or an empty text."""
-    typical = [
-        (_result(exercise, exercise.answer_of(exercise.written(wrong)), sandbox), wrong.hint)
-        for wrong in exercise.wrong
-    ]
-    if not sandbox.usable:
-        return ""
-    for result, hint in typical:
-        if isinstance(found, Failure) or isinstance(result, Failure):
-            alike = getattr(found, "mark", found) == getattr(result, "mark", result)
+    for wrong in exercise.wrong:
+        typical = _evaluate(exercise, exercise.answer_of(exercise.written(wrong)), sandbox)
+        if not sandbox.usable:
+            return ""
+        if isinstance(actual, AnswerError) or isinstance(typical, AnswerError):
+            alike = getattr(actual, "signature", "") == getattr(typical, "signature", None)
         else:
-            alike = exercise.difference(result, found) is None
+            alike = exercise.difference(typical, actual) is None
         if alike:
-            return hint
+            return wrong.hint
     return ""
-
-
-def _unchecked(exercise: Exercise, failure: Failure) -> Feedback:
-    return Feedback(
-        Kind.UNCHECKED,
-        exercise.name,
-        "The check could not run, which says nothing about your answer. Run the lesson from its "
-        f"first cell and try again. {failure.text}",
-        code=failure.code,
-    )

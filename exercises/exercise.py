@@ -1,51 +1,36 @@
-"""What an exercise is: a question, layered hints, one solution, and typical wrong answers."""
+"""An exercise: a question, layered hints, one solution, and typical wrong answers."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from inspect import cleandoc
 from textwrap import dedent
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from exercises import grading
+from exercises import compare
+from exercises.results import Results
 from exercises.sandbox import Sandbox
-from exercises.tables import Table
-
-Parts = dict[str, Table]
-"""What an answer gave: tables under labels, such as the call that returned each."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class WrongAnswer:
-    """A mistake that people make, and what to tell them.
+    """A typical mistake, recognized by the result or the error that it gives."""
 
-    An answer counts as this mistake when it gives the same result, or the same error.
-
-    Attributes:
-        hint: What helps somebody who made it.
-        swap: The mistake as what is written instead of what in the solution.
-        answer: The mistake in full, where little of the solution is left in it.
-    """
-
-    hint: str
-    swap: dict[str, str] = field(default_factory=dict)
-    answer: str = ""
+    hint: str  # what helps somebody who made it
+    replace: dict[str, str] = field(default_factory=dict)  # part of the solution: the mistake
+    answer: str = ""  # the mistake in full, where little of the solution is left in it
 
 
 @dataclass(frozen=True, kw_only=True)
 class Setup:
-    """Rows that an exercise adds for the time of a check, to tell right from wrong.
+    """Rows that an exercise adds for the time of a check, to tell right from wrong."""
 
-    Attributes:
-        sql: The statements, run before the answer and rolled back after it.
-        note: What they add, as the learner is told in the question.
-    """
-
-    sql: str
-    note: str
+    sql: str = ""  # run before the answer and rolled back after it
+    note: str = ""  # what is added, as the question tells the learner
 
 
 @dataclass(frozen=True, kw_only=True)
 class Exercise(ABC):
-    """One exercise; a subclass says what kind of answer it takes and how a result comes of it.
+    """One exercise; a subclass defines what kind of answer it takes and how that is run.
 
     Attributes:
         name: What it is called in the lesson, a Python name: ``ex.models_per_brand``.
@@ -64,7 +49,7 @@ class Exercise(ABC):
     hints: tuple[str, ...]
     solution: str
     wrong: tuple[WrongAnswer, ...]
-    setup: Setup | None = None
+    setup: Setup = Setup()
     ordered: bool = False
     names: bool = False
 
@@ -74,53 +59,45 @@ class Exercise(ABC):
     @property
     def shown_solution(self) -> str:
         """The solution without marks."""
-        lines = dedent(self.solution).strip("\n").rstrip().splitlines()
+        lines = cleandoc(self.solution).splitlines()
         return "\n".join(line.removesuffix(self.mark).rstrip() for line in lines)
 
     @property
     def stub(self) -> str:
         """The solution minus its marked lines: what the lesson's cell holds at first."""
         lines: list[str] = []
-        left_out = False
-        for line in dedent(self.solution).strip("\n").rstrip().splitlines():
+        for line in cleandoc(self.solution).splitlines():
             if not line.endswith(self.mark):
                 lines.append(line)
-            elif not left_out:
+            elif not lines or not lines[-1].endswith(self.placeholder):
                 lines.append(line[: len(line) - len(line.lstrip())] + self.placeholder)
-            left_out = line.endswith(self.mark)
         return "\n".join(lines)
 
     def written(self, wrong: WrongAnswer) -> str:
-        """Return one of the wrong answers in full.
-
-        Raises:
-            ValueError: What it swaps is not in the solution.
-        """
+        """Return one of the wrong answers in full; ValueError if what it replaces isn't there."""
         text = wrong.answer or self.shown_solution
-        for right, instead in wrong.swap.items():
-            if right not in text:
-                raise ValueError(f"{self.name}: expected the solution to contain {right!r}.")
-            text = text.replace(right, instead)
+        for part, mistake in wrong.replace.items():
+            if part not in text:
+                raise ValueError(f"{self.name}: expected the solution to contain {part!r}.")
+            text = text.replace(part, mistake)
         return text
 
     def is_untried(self, answer: object) -> bool:
-        """Say whether nothing was answered yet: None, `...`, or an empty text."""
-        return (
-            answer is None or answer is Ellipsis or (isinstance(answer, str) and not answer.strip())
-        )
+        """Return whether nothing was answered yet: None, `...`, an empty text, or the stub."""
+        empty = isinstance(answer, str) and not answer.strip()
+        return empty or answer is None or answer is Ellipsis or self._is_stub(answer)
 
-    def difference(self, expected: Parts, found: Parts) -> str | None:
-        """Say how a result differs from the solution's, or return None where it does not."""
-        return grading.difference(expected, found, ordered=self.ordered, names=self.names)
+    def _is_stub(self, answer: object) -> bool:
+        return False
 
-    @abstractmethod
-    def answer_of(self, text: str) -> object:
+    def difference(self, expected: Results, actual: Results) -> str | None:
+        """Describe how a result differs from the solution's; None where it does not."""
+        return compare.difference(expected, actual, self.ordered, self.names)
+
+    def answer_of(self, text: str) -> Any:
         """Turn a solution or a wrong answer as written into what a learner would hand to check."""
+        return dedent(text)
 
     @abstractmethod
-    def evaluate(self, answer: object, sandbox: Sandbox) -> Parts:
-        """Run an answer and return what it gave.
-
-        Raises:
-            Failure: The answer is of another kind, or running it gives an error.
-        """
+    def evaluate(self, answer: object, sandbox: Sandbox) -> Results:
+        """Run an answer and return what it gave; raises `AnswerError` if it cannot be run."""

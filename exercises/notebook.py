@@ -1,26 +1,25 @@
 """What a lesson's notebook touches: `open_lesson`, and the exercises it opens."""
 
-from __future__ import annotations
-
-import pkgutil
-from difflib import get_close_matches
 from html import escape
 from importlib import import_module
+from pathlib import Path
 
 from sqlalchemy import Engine
 
-import exercises
 from exercises.checking import check
 from exercises.errors import UnknownLesson
 from exercises.exercise import Exercise
-from exercises.feedback import Feedback, Kind, as_html
+from exercises.feedback import Feedback, Outcome, as_html
+
+# The module of each lesson with exercises: ``lesson_01`` is in ``part_1``.
+_MODULES = {
+    path.stem: f"exercises.{path.parent.name}.{path.stem}"
+    for path in sorted(Path(__file__).parent.glob("part_*/lesson_*.py"))
+}
 
 
 class OpenExercise:
-    """An exercise in a notebook: bound to the lesson's engine, and counting the hints it gave.
-
-    Shown at the end of a cell, it is its question.
-    """
+    """An exercise in a notebook; at the end of a cell it shows its question."""
 
     def __init__(self, exercise: Exercise, engine: Engine):
         self._exercise = exercise
@@ -33,23 +32,22 @@ class OpenExercise:
 
     def hint(self) -> Feedback:
         """Give the next hint; after the last one, that one again."""
-        hints = self._exercise.hints
-        self._hints_given = min(self._hints_given + 1, len(hints))
-        text = hints[self._hints_given - 1]
-        if self._hints_given == len(hints):
-            text += "\nThis is the last hint; `solution()` shows one way."
-        number = f"{self._hints_given} of {len(hints)}"
-        return Feedback(Kind.HINT, self._exercise.name, text, number=number)
+        exercise, count = self._exercise, len(self._exercise.hints)
+        self._hints_given = min(self._hints_given + 1, count)
+        last = "\nThis is the last hint; `solution()` shows one way."
+        text = exercise.hints[self._hints_given - 1] + last * (self._hints_given == count)
+        number = f"{self._hints_given} of {count}"
+        return Feedback(Outcome.HINT, exercise.name, text, number=number)
 
     def solution(self) -> Feedback:
         """Show one right answer."""
-        return Feedback(Kind.SOLUTION, self._exercise.name, code=self._exercise.shown_solution)
+        return Feedback(Outcome.SOLUTION, self._exercise.name, code=self._exercise.shown_solution)
 
     def question(self) -> Feedback:
         """Show what to do."""
         exercise = self._exercise
-        note = f"\nFor the time of the check, {exercise.setup.note}" if exercise.setup else ""
-        return Feedback(Kind.QUESTION, exercise.name, exercise.question + note)
+        note = exercise.setup.note and f"\nFor the time of the check, {exercise.setup.note}"
+        return Feedback(Outcome.QUESTION, exercise.name, exercise.question + note)
 
     def __repr__(self) -> str:
         return repr(self.question())
@@ -62,21 +60,16 @@ class OpenLesson:
     """The exercises of one lesson, each an attribute; shown in a notebook, a list of them."""
 
     def __init__(self, exercises: tuple[Exercise, ...], engine: Engine):
-        self._exercises = {exercise.name: OpenExercise(exercise, engine) for exercise in exercises}
         self._questions = {exercise.name: exercise.question for exercise in exercises}
+        for exercise in exercises:
+            setattr(self, exercise.name, OpenExercise(exercise, engine))
 
     def __getattr__(self, name: str) -> OpenExercise:
-        exercises = self.__dict__.get("_exercises", {})
-        if name in exercises:
-            return exercises[name]
-        near = get_close_matches(name, exercises, 1)
-        meant = f" Did you mean {near[0]}?" if near else ""
-        raise AttributeError(
-            f"No exercise is called {name}; there are {', '.join(exercises)}.{meant}"
-        )
+        known = ", ".join(self.__dict__.get("_questions", ()))
+        raise AttributeError(f"No exercise is called {name}; there are {known}.")
 
     def __dir__(self) -> list[str]:
-        return list(self._exercises)
+        return list(self._questions)
 
     def __repr__(self) -> str:
         return "\n".join(f"{name}: {question}" for name, question in self._questions.items())
@@ -90,24 +83,17 @@ class OpenLesson:
         return f"<table><tbody>{rows}</tbody></table>"
 
 
-def _modules() -> dict[str, str]:
-    """Return the module of each lesson with exercises: ``lesson_01`` is in ``part_1``."""
-    packages = (pkg.name for pkg in pkgutil.iter_modules(exercises.__path__) if pkg.ispkg)
-    return {
-        module.name: f"exercises.{package}.{module.name}"
-        for package in packages
-        for module in pkgutil.iter_modules([f"{exercises.__path__[0]}/{package}"])
-    }
-
-
 def lessons() -> list[str]:
     """Return the names of the lessons that have exercises, in order."""
-    return sorted(_modules())
+    return list(_MODULES)
 
 
 def exercises_of(lesson: str) -> tuple[Exercise, ...]:
-    """Return the exercises that a lesson's module defines, in order."""
-    module = import_module(_modules()[lesson])
+    """Return the exercises of a lesson, in order; raises `UnknownLesson` if there is none."""
+    if lesson not in _MODULES:
+        known = ", ".join(_MODULES)
+        raise UnknownLesson(f"Expected a lesson with exercises ({known}), found {lesson!r}.")
+    module = import_module(_MODULES[lesson])
     return tuple(value for value in vars(module).values() if isinstance(value, Exercise))
 
 
@@ -125,8 +111,4 @@ def open_lesson(engine: Engine, lesson: str) -> OpenLesson:
     Raises:
         UnknownLesson: There is no such lesson.
     """
-    if lesson not in lessons():
-        raise UnknownLesson(
-            f"Expected a lesson with exercises ({', '.join(lessons())}), found {lesson!r}."
-        )
     return OpenLesson(exercises_of(lesson), engine)

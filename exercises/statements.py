@@ -1,8 +1,7 @@
 """SQL as text: what is a comment, what is quoted, where one statement ends and the next begins.
 
-Enough of PostgreSQL's lexical rules ("Lexical Structure" in its manual) to count statements and to
-see whether anything but comments was written. Nested block comments and the bodies of functions
-written with BEGIN ATOMIC are beyond it; what protects the data is not decided here (see sandbox).
+Enough of PostgreSQL's lexical rules ("Lexical Structure" in its manual) to count statements; nested
+block comments and BEGIN ATOMIC are beyond it. What protects the data is decided in the sandbox.
 """
 
 import re
@@ -26,23 +25,19 @@ _CONTROL = re.compile(
 
 
 def statements(sql: str) -> list[str]:
-    """Split SQL into its statements, without comments and with single spaces between words.
+    """Split SQL into its statements, without semicolons, comments and superfluous spaces.
 
-    Args:
-        sql: Any text; an unclosed quote or comment reaches to the end.
-
-    Returns:
-        The statements without their semicolons; `[]` when there are only comments and space.
+    An unclosed quote or comment reaches to the end of the text.
     """
-    found = [""]
+    split = [""]
     for token in _TOKEN.finditer(sql):
         if token["end"]:
-            found.append("")
+            split.append("")
         elif token["comment"] or token[0].isspace():
-            found[-1] = found[-1].rstrip(" ") + " "
+            split[-1] = split[-1].rstrip(" ") + " "
         else:
-            found[-1] += token[0]
-    return [statement.strip() for statement in found if statement.strip()]
+            split[-1] += token[0]
+    return [statement.strip() for statement in split if statement.strip()]
 
 
 def transaction_control(sql: str) -> str | None:

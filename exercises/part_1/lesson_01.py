@@ -28,25 +28,27 @@ DEALER = Change(
     """,
     wrong=(
         WrongAnswer(
-            swap={" ON DELETE CASCADE": ""},
+            replace={" ON DELETE CASCADE": ""},
             hint=(
                 "Without a word on deleting, a foreign key refuses to delete a brand that still "
                 "has dealers. `ON DELETE` says what happens to them instead."
             ),
         ),
         WrongAnswer(
-            swap={" REFERENCES car_brand (brand_id) ON DELETE CASCADE": ""},
+            replace={" REFERENCES car_brand (brand_id) ON DELETE CASCADE": ""},
             hint=(
                 "`brand_id` is a column like any other here: the table takes the key of a brand "
                 "that does not exist. `REFERENCES` ties it to `car_brand`."
             ),
         ),
         WrongAnswer(
-            swap={" DEFAULT uuidv7()": ""},
+            replace={" DEFAULT uuidv7()": ""},
             hint="A primary key makes no keys by itself: `DEFAULT` says which function does.",
         ),
         WrongAnswer(
-            swap={"uuid PRIMARY KEY DEFAULT uuidv7()": "text PRIMARY KEY DEFAULT uuidv7()::text"},
+            replace={
+                "uuid PRIMARY KEY DEFAULT uuidv7()": "text PRIMARY KEY DEFAULT uuidv7()::text"
+            },
             hint=(
                 "As text a key takes 37 bytes instead of 16, and anything else may be written "
                 "there too. PostgreSQL has the type `uuid`."
@@ -111,25 +113,25 @@ FOREIGN_KEYS = Query(
     """,
     wrong=(
         WrongAnswer(
-            swap={"contype = 'f'\n  AND ": ""},
+            replace={"contype = 'f'\n  AND ": ""},
             hint=(
                 "Those are all constraints of the two tables: keys, checks and NOT NULL as well. "
                 "Only foreign keys point to a table, which is why the others show `-`."
             ),
         ),
         WrongAnswer(
-            swap={"confrelid": "conrelid"},
+            replace={"confrelid": "conrelid"},
             hint="`conrelid` is the table that has the foreign key. Which one does it point to?",
         ),
         WrongAnswer(
-            swap={"AND conrelid": "AND confrelid"},
+            replace={"AND conrelid": "AND confrelid"},
             hint=(
                 "Those are the foreign keys that point to the two tables. Asked for are the ones "
                 "that the two tables have."
             ),
         ),
         WrongAnswer(
-            swap={"\n  AND conrelid IN ('car_model'::regclass, 'car_info'::regclass)": ""},
+            replace={"\n  AND conrelid IN ('car_model'::regclass, 'car_info'::regclass)": ""},
             hint=(
                 "Those are the foreign keys of every table in the database, in all of its schemas. "
                 "Name the two tables."
@@ -171,11 +173,11 @@ ADD_MODEL = Change(
             ),
         ),
         WrongAnswer(
-            swap={"\nWHERE name = 'DeLorean'": ""},
+            replace={"\nWHERE name = 'DeLorean'": ""},
             hint="Every brand got a DMC-12: the `SELECT` returns a row for each. Which is meant?",
         ),
         WrongAnswer(
-            swap={"'DeLorean'": "'Delorean'"},
+            replace={"'DeLorean'": "'Delorean'"},
             hint=(
                 "Nothing was inserted, and no error said so: no brand has exactly the name that "
                 "you looked for. Text is compared letter by letter, capitals included."
@@ -226,21 +228,21 @@ MODELS_PER_BRAND = Query(
     """,
     wrong=(
         WrongAnswer(
-            swap={"LEFT JOIN": "JOIN"},
+            replace={"LEFT JOIN": "JOIN"},
             hint=(
                 "A brand without models is missing: `JOIN` drops the rows that find no partner. "
                 "Another kind of join keeps them."
             ),
         ),
         WrongAnswer(
-            swap={"count(m.model_id)": "count(*)"},
+            replace={"count(m.model_id)": "count(*)"},
             hint=(
                 "A brand without models has 1: the join keeps one row for it, with NULL in the "
                 "place of a model, and `count(*)` counts that row."
             ),
         ),
         WrongAnswer(
-            swap={"\nGROUP BY b.name": ""},
+            replace={"\nGROUP BY b.name": ""},
             hint="`count` needs to know what makes a group: one group a brand.",
         ),
     ),

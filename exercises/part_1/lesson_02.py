@@ -27,26 +27,26 @@ CARS_PER_BRAND = Query(
     """,
     wrong=(
         WrongAnswer(
-            swap={"cars DESC, b.name": "cars DESC"},
+            replace={"cars DESC, b.name": "cars DESC"},
             hint=(
                 "Where two brands have equally many cars, nothing says which comes first, and the "
                 "server may return them in any order. Name what decides then."
             ),
         ),
         WrongAnswer(
-            swap={"cars DESC, b.name": "cars, b.name"},
+            replace={"cars DESC, b.name": "cars, b.name"},
             hint="`ORDER BY` begins with the smallest unless told otherwise.",
         ),
         WrongAnswer(
-            swap={"cars DESC, b.name": "cars DESC, b.name DESC"},
+            replace={"cars DESC, b.name": "cars DESC, b.name DESC"},
             hint="`DESC` belongs to one column: behind the name it turns the names around as well.",
         ),
         WrongAnswer(
-            swap={"car_info AS c\nJOIN car_model AS m USING (model_id)": "car_model AS m"},
+            replace={"car_info AS c\nJOIN car_model AS m USING (model_id)": "car_model AS m"},
             hint="Those are the models of each brand. One more join leads to the cars.",
         ),
         WrongAnswer(
-            swap={"\nJOIN car_brand AS b USING (brand_id)": "", "b.name": "m.name"},
+            replace={"\nJOIN car_brand AS b USING (brand_id)": "", "b.name": "m.name"},
             hint="Those are the cars of each model. One more join leads to the brand.",
         ),
     ),
@@ -115,14 +115,14 @@ SOLD_OUT_BRANDS = Query(
             hint="A brand without any car is missing: the joins dropped it before it was counted.",
         ),
         WrongAnswer(
-            swap={"m.brand_id = b.brand_id AND ": ""},
+            replace={"m.brand_id = b.brand_id AND ": ""},
             hint=(
                 "The inner query finds an available car of any brand, so there is always one. It "
                 "must look at the brand of the outer row."
             ),
         ),
         WrongAnswer(
-            swap={" AND c.status": ""},
+            replace={" AND c.status": ""},
             hint="Those brands have no car at all. Which cars should the inner query look for?",
         ),
     ),
@@ -165,23 +165,23 @@ AVERAGE_PRICE = Query(
     """,
     wrong=(
         WrongAnswer(
-            swap={"GROUP BY": "WHERE count(*) >= 3\nGROUP BY", "\nHAVING count(*) >= 3": ""},
+            replace={"GROUP BY": "WHERE count(*) >= 3\nGROUP BY", "\nHAVING count(*) >= 3": ""},
             hint="`WHERE` comes before grouping, when nothing is counted yet. What comes after it?",
         ),
         WrongAnswer(
-            swap={">= 3": "> 3"},
+            replace={">= 3": "> 3"},
             hint="A model with exactly 3 cars is missing: at least 3 means 3 or more.",
         ),
         WrongAnswer(
-            swap={"\nHAVING count(*) >= 3": ""},
+            replace={"\nHAVING count(*) >= 3": ""},
             hint="Models with fewer than 3 cars are there too. `HAVING` drops groups.",
         ),
         WrongAnswer(
-            swap={"round(avg(c.price), 2)": "avg(c.price)"},
+            replace={"round(avg(c.price), 2)": "avg(c.price)"},
             hint="The averages have more decimals than asked for. `round` takes how many.",
         ),
         WrongAnswer(
-            swap={
+            replace={
                 "SELECT b.name": "SELECT min(b.name)",
                 "GROUP BY b.name, m.name": "GROUP BY m.name",
             },
@@ -248,25 +248,25 @@ SPLIT_CARS = Function(
     """,
     wrong=(
         WrongAnswer(
-            swap={'"model"]].drop_duplicates()': '"model"]].drop_duplicates("model")'},
+            replace={'"model"]].drop_duplicates()': '"model"]].drop_duplicates("model")'},
             hint=(
                 "A model is missing. Two brands have a model of that name, and comparing the name "
                 "alone makes them one."
             ),
         ),
         WrongAnswer(
-            swap={".drop_duplicates()": ""},
+            replace={".drop_duplicates()": ""},
             hint="A brand is there once for each of its cars. `drop_duplicates()` leaves it once.",
         ),
         WrongAnswer(
-            swap={
+            replace={
                 '.rename(columns={"brand": "name"})': "",
                 '.rename(columns={"model": "name"})': "",
             },
             hint="The rows are right, the columns have other names than those of the tables.",
         ),
         WrongAnswer(
-            swap={'["brand", "model"]': '["model"]'},
+            replace={'["brand", "model"]': '["model"]'},
             hint="A model's row needs its brand: without it nobody can look up the brand's key.",
         ),
     ),
@@ -305,7 +305,7 @@ ADD_CAR = Function(
     """,
     wrong=(
         WrongAnswer(
-            swap={
+            replace={
                 '" SELECT': 'f" SELECT',
                 ":vin, :price": "'{vin}', {price}",
                 '" WHERE': 'f" WHERE',
@@ -320,21 +320,21 @@ ADD_CAR = Function(
             ),
         ),
         WrongAnswer(
-            swap={" JOIN car_brand AS b USING (brand_id)": "", "b.name = :brand AND ": ""},
+            replace={" JOIN car_brand AS b USING (brand_id)": "", "b.name = :brand AND ": ""},
             hint=(
                 "Two brands have a model of that name, so the same car was inserted twice. The "
                 "model's name alone does not say which model is meant."
             ),
         ),
         WrongAnswer(
-            swap={"return connection": "connection", ".rowcount": ""},
+            replace={"return connection": "connection", ".rowcount": ""},
             hint=(
                 "The car is there, but the function returns nothing. What `connection.execute` "
                 "returns knows the `rowcount`."
             ),
         ),
         WrongAnswer(
-            swap={
+            replace={
                 "return connection": "added = connection",
                 ".rowcount": ".rowcount\n    connection.commit()\n    return added",
             },

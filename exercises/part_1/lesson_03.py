@@ -42,7 +42,7 @@ CHANGED_CARS = Query(
     """,
     wrong=(
         WrongAnswer(
-            swap={
+            replace={
                 "(d.price, d.color) IS DISTINCT FROM (c.price, c.color)": (
                     "d.price <> c.price OR d.color <> c.color"
                 )
@@ -53,14 +53,14 @@ CHANGED_CARS = Query(
             ),
         ),
         WrongAnswer(
-            swap={"JOIN": "LEFT JOIN"},
+            replace={"JOIN": "LEFT JOIN"},
             hint=(
                 "A new car is among them. It is in the delta and not in `car_info`, so there is "
                 "nothing that has changed about it."
             ),
         ),
         WrongAnswer(
-            swap={
+            replace={
                 "(d.price, d.color) IS DISTINCT FROM (c.price, c.color)": (
                     "d.price IS DISTINCT FROM c.price AND d.color IS DISTINCT FROM c.color"
                 )
@@ -68,7 +68,7 @@ CHANGED_CARS = Query(
             hint="With `AND`, price and color must both be others. One of them is enough.",
         ),
         WrongAnswer(
-            swap={
+            replace={
                 "(d.price, d.color) IS DISTINCT FROM (c.price, c.color)": (
                     "concat(d.price, d.color) <> concat(c.price, c.color)"
                 )
@@ -89,7 +89,7 @@ CHANGED_CARS = Query(
             ),
         ),
         WrongAnswer(
-            swap={"\nWHERE (d.price, d.color) IS DISTINCT FROM (c.price, c.color)": ""},
+            replace={"\nWHERE (d.price, d.color) IS DISTINCT FROM (c.price, c.color)": ""},
             hint="Those are all known cars of the delta, the unchanged ones among them.",
         ),
     ),
@@ -132,21 +132,21 @@ NEW_VINS = Query(
     """,
     wrong=(
         WrongAnswer(
-            swap={"d.vin IS NOT NULL\n  AND ": ""},
+            replace={"d.vin IS NOT NULL\n  AND ": ""},
             hint=(
                 "The row without a VIN is among them: no car has NULL as its VIN. Without a VIN, "
                 "nobody can say whether a car is new."
             ),
         ),
         WrongAnswer(
-            swap={"c.vin = d.vin": "vin = vin"},
+            replace={"c.vin = d.vin": "vin = vin"},
             hint=(
                 "Inside the inner query `vin` is the nearest one, that of `car_info`, on both "
                 "sides: it is always equal to itself. Say which table each belongs to."
             ),
         ),
         WrongAnswer(
-            swap={"DISTINCT ": ""},
+            replace={"DISTINCT ": ""},
             hint="A VIN that came twice is there twice. Each is asked for once.",
         ),
         WrongAnswer(
@@ -161,7 +161,7 @@ NEW_VINS = Query(
             ),
         ),
         WrongAnswer(
-            swap={"NOT EXISTS": "EXISTS"},
+            replace={"NOT EXISTS": "EXISTS"},
             hint="Those VINs are known. The new ones are the others.",
         ),
         WrongAnswer(
@@ -216,7 +216,7 @@ GUARDED_UPSERT = Change(
     """,
     wrong=(
         WrongAnswer(
-            swap={
+            replace={
                 "\nWHERE (car_info.color, car_info.price)": "",
                 "\n      IS DISTINCT FROM (EXCLUDED.color, EXCLUDED.price)": "",
             },
@@ -226,7 +226,7 @@ GUARDED_UPSERT = Change(
             ),
         ),
         WrongAnswer(
-            swap={"IS DISTINCT FROM": "<>"},
+            replace={"IS DISTINCT FROM": "<>"},
             hint=(
                 "The car that had no color still has none: NULL compared by `<>` gives NULL, and "
                 "the guard lets pass only what is true."
@@ -254,7 +254,7 @@ GUARDED_UPSERT = Change(
             ),
         ),
         WrongAnswer(
-            swap={
+            replace={
                 "color = EXCLUDED.color, price = EXCLUDED.price": (
                     "color = car_info.color, price = car_info.price"
                 )
@@ -265,7 +265,7 @@ GUARDED_UPSERT = Change(
             ),
         ),
         WrongAnswer(
-            swap={"car_info.color": "color", "car_info.price": "price"},
+            replace={"car_info.color": "color", "car_info.price": "price"},
             hint=(
                 "Behind `ON CONFLICT` there are two rows, the one in the table and `EXCLUDED`, and "
                 "a bare column may belong to either."
@@ -359,14 +359,14 @@ COMPARE_FRAMES = Function(
     """,
     wrong=(
         WrongAnswer(
-            swap={"(before == after) | (before.isna() & after.isna())": "before == after"},
+            replace={"(before == after) | (before.isna() & after.isna())": "before == after"},
             hint=(
                 "Cars are there whose color or price was missing and still is: a missing value "
                 "compared with a missing value is not equal."
             ),
         ),
         WrongAnswer(
-            swap={
+            replace={
                 "(before == after) | (before.isna() & after.isna())": (
                     "(before == after) | before.isna() | after.isna()"
                 )
@@ -377,7 +377,7 @@ COMPARE_FRAMES = Function(
             ),
         ),
         WrongAnswer(
-            swap={
+            replace={
                 '["color", "price"]': '[("color", ""), ("price", 0)]',
                 "for column in": "for column, none in",
                 "(before == after) | (before.isna() & after.isna())": (
@@ -403,11 +403,11 @@ COMPARE_FRAMES = Function(
             ),
         ),
         WrongAnswer(
-            swap={"differs |= ~same": "differs = ~same"},
+            replace={"differs |= ~same": "differs = ~same"},
             hint="Only the last column counts: each turn of the loop forgets the one before.",
         ),
         WrongAnswer(
-            swap={'on="vin", suffixes': 'on="vin", how="outer", suffixes'},
+            replace={'on="vin", suffixes': 'on="vin", how="outer", suffixes'},
             hint=(
                 "Cars that are in one frame only are among them. They are new or gone; asked for "
                 "are those in both."

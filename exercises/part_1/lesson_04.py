@@ -64,7 +64,7 @@ PRICE_HISTORY = Query(
     """,
     wrong=(
         WrongAnswer(
-            swap={
+            replace={
                 "\nUNION ALL\nSELECT price, valid_from, NULL\nFROM car_info\nWHERE vin = 'W-1'": ""
             },
             hint=(
@@ -73,21 +73,21 @@ PRICE_HISTORY = Query(
             ),
         ),
         WrongAnswer(
-            swap={"WHERE vin = 'W-1'\nUNION": "UNION"},
+            replace={"WHERE vin = 'W-1'\nUNION": "UNION"},
             hint=(
                 "The past versions of every car are there. `WHERE` belongs to one `SELECT`: each "
                 "side of `UNION ALL` needs its own."
             ),
         ),
         WrongAnswer(
-            swap={"valid_from, NULL": "valid_from, now()"},
+            replace={"valid_from, NULL": "valid_from, now()"},
             hint=(
                 "The present version seems to end now. It still holds, so its end is not known: "
                 "that is what NULL says."
             ),
         ),
         WrongAnswer(
-            swap={"valid_from, NULL": "NULL, valid_from"},
+            replace={"valid_from, NULL": "NULL, valid_from"},
             hint=(
                 "The present version has an end and no beginning. `valid_from` in `car_info` is "
                 "the instant since which it holds."
@@ -135,14 +135,14 @@ FLEET_AS_OF = Query(
     """,
     wrong=(
         WrongAnswer(
-            swap={"v.valid_to)": "v.valid_to, '[]')"},
+            replace={"v.valid_to)": "v.valid_to, '[]')"},
             hint=(
                 "A car is there twice: its price changed at that very instant, and both ends of a "
                 "range were counted in. Of two versions that meet, the new one holds."
             ),
         ),
         WrongAnswer(
-            swap={
+            replace={
                 "tstzrange(v.valid_from, v.valid_to) @> timestamptz '1990-10-03 00:00+01'": (
                     "'1990-10-03 00:00+01' BETWEEN v.valid_from AND v.valid_to"
                 )
@@ -153,7 +153,7 @@ FLEET_AS_OF = Query(
             ),
         ),
         WrongAnswer(
-            swap={
+            replace={
                 "tstzrange(v.valid_from, v.valid_to) @> timestamptz '1990-10-03 00:00+01'": (
                     "v.valid_from < '1990-10-03 00:00+01'"
                     " AND (v.valid_to > '1990-10-03 00:00+01' OR v.valid_to IS NULL)"
@@ -165,7 +165,7 @@ FLEET_AS_OF = Query(
             ),
         ),
         WrongAnswer(
-            swap={
+            replace={
                 "SELECT model_id, vin, price, valid_from, NULL AS valid_to FROM car_info\n"
                 "    UNION ALL\n"
                 '    SELECT model_id, vin, price, valid_from, "timestamp"': (
@@ -178,7 +178,7 @@ FLEET_AS_OF = Query(
             ),
         ),
         WrongAnswer(
-            swap={
+            replace={
                 '\n    UNION ALL\n    SELECT model_id, vin, price, valid_from, "timestamp" '
                 "FROM car_info_history": ""
             },
@@ -188,7 +188,7 @@ FLEET_AS_OF = Query(
             ),
         ),
         WrongAnswer(
-            swap={
+            replace={
                 "tstzrange(v.valid_from, v.valid_to) @> timestamptz '1990-10-03 00:00+01'": (
                     "(v.valid_to > '1990-10-03 00:00+01' OR v.valid_to IS NULL)"
                 )
@@ -199,7 +199,7 @@ FLEET_AS_OF = Query(
             ),
         ),
         WrongAnswer(
-            swap={
+            replace={
                 "tstzrange(v.valid_from, v.valid_to) @> timestamptz '1990-10-03 00:00+01'": (
                     "v.valid_from <= '1990-10-03 00:00+01'"
                 )
@@ -210,7 +210,7 @@ FLEET_AS_OF = Query(
             ),
         ),
         WrongAnswer(
-            swap={"'1990-10-03 00:00+01'": "'1990-10-03 00:00+00'"},
+            replace={"'1990-10-03 00:00+01'": "'1990-10-03 00:00+00'"},
             hint=(
                 "A car is there that came half an hour later. Midnight in Berlin is an hour before "
                 "midnight in UTC, in which the server counts if no offset is given."
@@ -254,25 +254,25 @@ PRICE_STEPS = Query(
     """,
     wrong=(
         WrongAnswer(
-            swap={"PARTITION BY vin ": ""},
+            replace={"PARTITION BY vin ": ""},
             hint=(
                 "Prices of different cars were subtracted: the row before is that of whichever car "
                 "comes before. `PARTITION BY` keeps the cars apart."
             ),
         ),
         WrongAnswer(
-            swap={"lag(price)": "lead(price)"},
+            replace={"lag(price)": "lead(price)"},
             hint="`lead` looks at the row behind, so each price was compared with the next one.",
         ),
         WrongAnswer(
-            swap={"price - lag(price)": "lead(price) - price"},
+            replace={"price - lag(price)": "lead(price) - price"},
             hint=(
                 "The differences are right, the instants are not: each stands at the beginning of "
                 "the old price. Look back from the new one."
             ),
         ),
         WrongAnswer(
-            swap={
+            replace={
                 "price - lag(price) OVER (PARTITION BY vin ORDER BY valid_from)": (
                     "lag(price) OVER (PARTITION BY vin ORDER BY valid_from) - price"
                 )
@@ -280,25 +280,25 @@ PRICE_STEPS = Query(
             hint="The signs are turned around: a price that falls has a negative difference.",
         ),
         WrongAnswer(
-            swap={"\nWHERE difference <> 0": ""},
+            replace={"\nWHERE difference <> 0": ""},
             hint=(
                 "Each car's first version is there, with NULL: there is none before it. So is a "
                 "change of the color alone, with 0."
             ),
         ),
         WrongAnswer(
-            swap={"difference <> 0": "difference IS NOT NULL"},
+            replace={"difference <> 0": "difference IS NOT NULL"},
             hint="A difference of 0 is among them: that version changed the color, not the price.",
         ),
         WrongAnswer(
-            swap={"lag(price)": "lag(price, 1, 0)"},
+            replace={"lag(price)": "lag(price, 1, 0)"},
             hint=(
                 "With 0 in the place of a price that is not there, every car seems to have risen "
                 "from 0 to its first price."
             ),
         ),
         WrongAnswer(
-            swap={"ORDER BY valid_from": "ORDER BY price"},
+            replace={"ORDER BY valid_from": "ORDER BY price"},
             hint=(
                 "No price falls: the versions were put in the order of their prices. What comes "
                 "before what is a matter of time."
@@ -372,21 +372,21 @@ LOGGED_CHANGE = Change(
             hint="The car is changed, and what it cost before is lost: nothing was logged.",
         ),
         WrongAnswer(
-            swap={"old.*": "*"},
+            replace={"old.*": "*"},
             hint=(
                 "`RETURNING` hands on the new values unless told otherwise. A version that begins "
                 "at the instant at which it was replaced would be empty, and is refused."
             ),
         ),
         WrongAnswer(
-            swap={"old.*": "*", ", valid_from = '1990-11-15 12:00+01'": ""},
+            replace={"old.*": "*", ", valid_from = '1990-11-15 12:00+01'": ""},
             hint=(
                 "The history says 1400, the new price, and 1500 is lost. `RETURNING` hands on new "
                 "values unless told otherwise; and the car's `valid_from` must change as well."
             ),
         ),
         WrongAnswer(
-            swap={", valid_from = '1990-11-15 12:00+01'": ""},
+            replace={", valid_from = '1990-11-15 12:00+01'": ""},
             hint=(
                 "The new price seems to hold since October, when the one before it did: the car's "
                 "`valid_from` must change with its price."

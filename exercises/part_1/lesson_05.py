@@ -46,14 +46,14 @@ PRICES_INSIDE = Query(
     """,
     wrong=(
         WrongAnswer(
-            swap={"(car ->> 'price')::numeric > 10000": "car ->> 'price' > '10000'"},
+            replace={"(car ->> 'price')::numeric > 10000": "car ->> 'price' > '10000'"},
             hint=(
                 "Cheap cars are among them: as texts, 800 comes behind 10000, since 8 comes behind "
                 "1. Cast to a number before comparing."
             ),
         ),
         WrongAnswer(
-            swap={
+            replace={
                 "truckload AS t, jsonb_array_elements(t.document) AS car": (
                     "(SELECT name, document -> 0 AS car FROM truckload) AS t"
                 )
@@ -64,18 +64,18 @@ PRICES_INSIDE = Query(
             ),
         ),
         WrongAnswer(
-            swap={"> 10000": ">= 10000"},
+            replace={"> 10000": ">= 10000"},
             hint="A car that costs exactly 10000 is among them; more than 10000 is asked for.",
         ),
         WrongAnswer(
-            swap={"(car ->> 'price')::numeric > 10000": "car -> 'price' > 10000"},
+            replace={"(car ->> 'price')::numeric > 10000": "car -> 'price' > 10000"},
             hint=(
                 "`->` gives JSON, and there is no `>` between JSON and a number. Take the value "
                 "out as text, and cast it."
             ),
         ),
         WrongAnswer(
-            swap={"jsonb_array_elements": "json_array_elements"},
+            replace={"jsonb_array_elements": "json_array_elements"},
             hint="That function is for the type `json`. The one for `jsonb` has a b in its name.",
         ),
     ),
@@ -102,25 +102,25 @@ RED_AND_AVAILABLE = Query(
     """,
     wrong=(
         WrongAnswer(
-            swap={'"color": "Red", "status": true': '"color": "Red"}, {"status": true'},
+            replace={'"color": "Red", "status": true': '"color": "Red"}, {"status": true'},
             hint=(
                 "Monday has a red car and an available one, but these are two cars. What belongs "
                 "to one car stands in one object."
             ),
         ),
         WrongAnswer(
-            swap={'[{"color": "Red", "status": true}]': '{"color": "Red", "status": true}'},
+            replace={'[{"color": "Red", "status": true}]': '{"color": "Red", "status": true}'},
             hint=(
                 "Nothing is found: a list does not contain an object, only elements that do. Put "
                 "brackets around the object; and write true without quotation marks."
             ),
         ),
         WrongAnswer(
-            swap={', "status": true': ""},
+            replace={', "status": true': ""},
             hint="Deliveries are among them whose red car is not available.",
         ),
         WrongAnswer(
-            swap={
+            replace={
                 """document @> '[{"color": "Red", "status": true}]'""": (
                     "document -> 0 ->> 'color' = 'Red' AND (document -> 0 ->> 'status')::boolean"
                 )
@@ -165,18 +165,18 @@ PARQUET_BLOBS = Query(
     """,
     wrong=(
         WrongAnswer(
-            swap={"\n  AND substring(data FROM length(data) - 3) = 'PAR1'::bytea": ""},
+            replace={"\n  AND substring(data FROM length(data) - 3) = 'PAR1'::bytea": ""},
             hint=(
                 "A file that was cut off is among them. It begins well, but its footer, which "
                 "stands at the end, is missing."
             ),
         ),
         WrongAnswer(
-            swap={"substring(data FOR 4) = 'PAR1'::bytea\n  AND ": ""},
+            replace={"substring(data FOR 4) = 'PAR1'::bytea\n  AND ": ""},
             hint="A blob is among them that only ends with `PAR1`; its beginning is missing.",
         ),
         WrongAnswer(
-            swap={"length(data) - 3": "length(data) - 4"},
+            replace={"length(data) - 3": "length(data) - 4"},
             hint=(
                 "Nothing is found. Count on a blob of four bytes, which begins at position 1; "
                 "positions before 1 do not count from the end as in Python."
@@ -295,7 +295,7 @@ LOST_COLUMNS = Function(
             ),
         ),
         WrongAnswer(
-            swap={
+            replace={
                 "if column not in after:\n            names.append(column)\n        elif before": (
                     "if before"
                 )

@@ -32,22 +32,22 @@ OLD_VERSIONS = Query(
     """,
     wrong=(
         WrongAnswer(
-            swap={" DESC": ""},
+            replace={" DESC": ""},
             hint="The newest versions would go: the numbering began at the oldest one.",
         ),
         WrongAnswer(
-            swap={"PARTITION BY name ": ""},
+            replace={"PARTITION BY name ": ""},
             hint=(
                 "The versions of all names were numbered in one row, so names with old versions "
                 "keep nothing. Each name is numbered for itself."
             ),
         ),
         WrongAnswer(
-            swap={"age > 2": "age > 1"},
+            replace={"age > 2": "age > 1"},
             hint="Only one version of each name would be left. Two are to be kept.",
         ),
         WrongAnswer(
-            swap={"age > 2": "age >= 3 OR true"},
+            replace={"age > 2": "age >= 3 OR true"},
             hint="Those are the bytes of all versions, the two newest among them.",
         ),
         WrongAnswer(
@@ -168,28 +168,30 @@ FITTING_TYPES = Change(
     """,
     wrong=(
         WrongAnswer(
-            swap={" USING price::numeric(12,2)": "", " USING status::boolean": ""},
+            replace={" USING price::numeric(12,2)": "", " USING status::boolean": ""},
             hint=(
                 "The cast from text is not made automatically, says the error, and it names the "
                 "word that is missing."
             ),
         ),
         WrongAnswer(
-            swap={"TYPE numeric(12,2) USING price::numeric(12,2)": "TYPE real USING price::real"},
+            replace={
+                "TYPE numeric(12,2) USING price::numeric(12,2)": "TYPE real USING price::real"
+            },
             hint=(
                 "A binary number of 4 bytes holds about six digits, and one price has lost its "
                 "cents. Money is counted in decimals."
             ),
         ),
         WrongAnswer(
-            swap={"numeric(12,2)": "numeric"},
+            replace={"numeric(12,2)": "numeric"},
             hint=(
                 "The numbers are right, but the column would take any number of decimals: the two "
                 "in brackets are missing."
             ),
         ),
         WrongAnswer(
-            swap={"status::boolean": "(status = 'True')"},
+            replace={"status::boolean": "(status = 'True')"},
             hint="Not every true status is spelled `True`. A cast knows the usual spellings.",
         ),
         WrongAnswer(
@@ -262,29 +264,29 @@ INTACT = Function(
     """,
     wrong=(
         WrongAnswer(
-            swap={"digest.lower()": "digest"},
+            replace={"digest.lower()": "digest"},
             hint=(
                 "A digest in capital letters was taken for another one. It is the same number, "
                 "written otherwise."
             ),
         ),
         WrongAnswer(
-            swap={"hashlib.sha256(data).hexdigest()": "hashlib.md5(data).hexdigest()"},
+            replace={"hashlib.sha256(data).hexdigest()": "hashlib.md5(data).hexdigest()"},
             hint="MD5 is another function: its digest has 32 digits and never equals a SHA-256.",
         ),
         WrongAnswer(
-            swap={"hashlib.sha256(data).hexdigest()": "hashlib.sha256(data).digest()"},
+            replace={"hashlib.sha256(data).hexdigest()": "hashlib.sha256(data).digest()"},
             hint=(
                 "Bytes never equal text, so no file is intact. One method gives the checksum as "
                 "bytes, another one as text."
             ),
         ),
         WrongAnswer(
-            swap={"hashlib.sha256(data).hexdigest() == digest.lower()": "len(digest) == 64"},
+            replace={"hashlib.sha256(data).hexdigest() == digest.lower()": "len(digest) == 64"},
             hint="A changed file passes: the digest is well formed, but is it that of this file?",
         ),
         WrongAnswer(
-            swap={
+            replace={
                 "return hashlib.sha256(data).hexdigest() == digest.lower()": (
                     "return bool(data) and hashlib.sha256(data).hexdigest() == digest.lower()"
                 )
