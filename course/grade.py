@@ -37,7 +37,12 @@ from servers.postgres import temporary_server
 
 ROWS = "10000"  # enough for every lesson to run through, and quick
 RIGHT, WRONG, UNTRIED, MISSING = "right", "not right", "not tried", "no notebook"
-VERDICTS = {Outcome.RIGHT: RIGHT, Outcome.WRONG: WRONG, Outcome.UNTRIED: UNTRIED, Outcome.UNCHECKED: WRONG}
+VERDICTS = {
+    Outcome.RIGHT: RIGHT,
+    Outcome.WRONG: WRONG,
+    Outcome.UNTRIED: UNTRIED,
+    Outcome.UNCHECKED: WRONG,
+}
 ANSWER = "application/vnd.carlib.answer+json"
 # Before the first cell: whatever is handed to `check` is shown as data that no reader sees.
 PROLOGUE = f"""
