@@ -1,22 +1,28 @@
 """For authors: execute a lesson and write it back in the one form that is committed.
 
 An executed notebook carries more than its outputs: times, random widget ids, the author's Python.
-Those differ at every run and say nothing; without them a commit shows what really changed.
+Those differ at every run and say nothing; without them a commit shows what really changed. The
+folded solutions at the end of a lesson, for readers of a page that runs nothing, are written anew.
 """
 
+import re
 from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
+from nbclient.exceptions import CellExecutionError, DeadKernelError
 
 from course.database import run_database
 from course.errors import LessonFailed, LessonFormError
-from course.kernels import kernel_options
-from course.solutions import fill_solutions
+from course.run import KERNEL, kernel_environment
 from course.widgets import keep_widgets
+from exercises.exercise import Exercise
+from exercises.kinds import Function, Value
+from exercises.notebook import exercises_of
 
-_KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+HEADING = "### Solutions"
+_OPENED = re.compile(r"exercises\.open_lesson\(engine, \"(\w+)\"\)")
+_KERNEL_SPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": KERNEL}
 _LANGUAGE = {
     "file_extension": ".py",
     "mimetype": "text/x-python",
@@ -29,8 +35,6 @@ _KEPT_METADATA = {"tags", "jupyter"}
 def execute_lesson(path: Path, database_url: str | None = None) -> None:
     """Run all cells of a notebook from a fresh kernel, with its own parameters, and save it.
 
-    The section with the exercises' solutions is written anew from `exercises`.
-
     Args:
         path: The notebook. It is left as it was unless every cell succeeds.
         database_url: A server to use; by default a temporary embedded one.
@@ -40,18 +44,26 @@ def execute_lesson(path: Path, database_url: str | None = None) -> None:
         LessonFormError: A cell wrote to stderr: a warning would stand in every learner's copy.
     """
     notebook = nbformat.read(path, as_version=4)
-    notebook.metadata = nbformat.from_dict({"kernelspec": _KERNEL})
-    with run_database(database_url) as (environment, _):
-        # nbval and JupyterLab start a lesson's kernel in the lesson's own folder.
-        resources = {"metadata": {"path": str(path.resolve().parent)}}
-        client = NotebookClient(notebook, resources=resources, **kernel_options(environment))
+    notebook.metadata = nbformat.from_dict({"kernelspec": _KERNEL_SPEC})
+    # nbval and JupyterLab start a lesson's kernel in the lesson's own folder.
+    resources = {"metadata": {"path": str(path.resolve().parent)}}
+    client = NotebookClient(notebook, resources=resources, iopub_timeout=60)
+    with run_database(database_url) as (environment, _), kernel_environment(environment):
         try:
-            client.execute()
-        except CellExecutionError as error:
+            client.reset_execution_trackers()
+            with client.setup_kernel():  # execute() would put its own handlers on our signals
+                for index, cell in enumerate(notebook.cells):
+                    client.execute_cell(cell, index)
+                client.set_widgets_metadata()
+        except (CellExecutionError, DeadKernelError) as error:
             raise LessonFailed(f"{path.name} was not saved: a cell failed.\n{error}") from error
     _refuse_stderr(notebook, path)
     fill_solutions(notebook)
-    _strip(notebook)
+    keep_widgets(notebook)  # their ids are random; how they stood at the end is not
+    notebook.metadata = nbformat.from_dict({"kernelspec": _KERNEL_SPEC, "language_info": _LANGUAGE})
+    for cell in notebook.cells:
+        kept = {name: cell.metadata[name] for name in _KEPT_METADATA & set(cell.metadata)}
+        cell.metadata = nbformat.from_dict(kept)
     nbformat.write(notebook, path)
 
 
@@ -65,10 +77,26 @@ def _refuse_stderr(notebook: nbformat.NotebookNode, path: Path) -> None:
                 )
 
 
-def _strip(notebook: nbformat.NotebookNode) -> None:
-    """Take off what differs from run to run or from author to author."""
-    keep_widgets(notebook)  # their ids are random; how they stood at the end is not
-    notebook.metadata = nbformat.from_dict({"kernelspec": _KERNEL, "language_info": _LANGUAGE})
+def fill_solutions(notebook: nbformat.NotebookNode) -> None:
+    """Write the solutions into the cell that begins with `HEADING`; changes `notebook`.
+
+    They are those of the exercises that the notebook asks. A notebook without such a cell, or
+    without exercises, is left as it is.
+    """
+    code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
+    opened = _OPENED.search(code)
+    exercises = exercises_of(opened[1]) if opened else ()
+    asked = [exercise for exercise in exercises if f"ex.{exercise.name}.check(" in code]
     for cell in notebook.cells:
-        kept = {name: cell.metadata[name] for name in _KEPT_METADATA & set(cell.metadata)}
-        cell.metadata = nbformat.from_dict(kept)
+        if opened and cell.cell_type == "markdown" and cell.source.startswith(HEADING):
+            folded = map(_folded, asked)
+            cell.source = "\n\n".join([HEADING, "One way each; others are as right.", *folded])
+
+
+def _folded(exercise: Exercise) -> str:
+    """One way to do an exercise, to unfold."""
+    language = "python" if isinstance(exercise, Function | Value) else "sql"
+    return (
+        f"<details><summary><code>ex.{exercise.name}</code></summary>\n\n"
+        f"```{language}\n{exercise.shown_solution.strip()}\n```\n</details>"
+    )
