@@ -6,10 +6,8 @@ works where something is missing.
 
 import argparse
 import contextlib
-import logging
 import signal
 import sys
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -135,10 +133,6 @@ def _stop_in_order() -> Iterator[None]:
     def stop(number: int, _frame: FrameType | None) -> None:
         for each in previous:
             signal.signal(each, signal.SIG_IGN)
-        # An event loop that is left this way complains of its unfinished tasks.
-        logging.disable()
-        warnings.simplefilter("ignore")
-        sys.unraisablehook = lambda _: None
         raise Stopped(128 + number)
 
     previous = {each: signal.signal(each, stop) for each in (signal.SIGINT, signal.SIGTERM)}

@@ -14,7 +14,7 @@ from nbclient.exceptions import CellExecutionError, DeadKernelError
 
 from course.database import run_database
 from course.errors import LessonFailed, LessonFormError
-from course.run import KERNEL, kernel_environment
+from course.run import KERNEL_OPTIONS, kernel_environment
 from course.widgets import keep_widgets
 from exercises.exercise import Exercise
 from exercises.kinds import Function, Value
@@ -22,7 +22,7 @@ from exercises.notebook import exercises_of
 
 HEADING = "### Solutions"
 _OPENED = re.compile(r"exercises\.open_lesson\(engine, \"(\w+)\"\)")
-_KERNEL_SPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": KERNEL}
+_KERNEL_SPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 _LANGUAGE = {
     "file_extension": ".py",
     "mimetype": "text/x-python",
@@ -47,7 +47,7 @@ def execute_lesson(path: Path, database_url: str | None = None) -> None:
     notebook.metadata = nbformat.from_dict({"kernelspec": _KERNEL_SPEC})
     # nbval and JupyterLab start a lesson's kernel in the lesson's own folder.
     resources = {"metadata": {"path": str(path.resolve().parent)}}
-    client = NotebookClient(notebook, resources=resources, iopub_timeout=60)
+    client = NotebookClient(notebook, resources=resources, **KERNEL_OPTIONS)
     with run_database(database_url) as (environment, _), kernel_environment(environment):
         try:
             client.reset_execution_trackers()

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import nbformat
 import papermill
@@ -19,7 +19,13 @@ from course.errors import LessonFailed
 from course.lessons import CourseRun, Lesson, LessonRun, assign_parameters
 from course.pages import write_index, write_page
 
-KERNEL = "python3"
+# What nbclient needs, alone or below papermill. The kernel's own log is of no use to who runs
+# lessons; what cells write to stderr travels in messages.
+KERNEL_OPTIONS: dict[str, Any] = {
+    "kernel_name": "python3",
+    "iopub_timeout": 60,
+    "extra_arguments": ["--log-level=CRITICAL"],
+}
 # Jupyter may find a kernel of that name in the user's folders too, of another Python.
 _KERNEL_VARIABLES = {
     "JUPYTER_PREFER_ENV_PATH": "1",
@@ -148,10 +154,9 @@ def _execute(run: LessonRun, label: str, log: TextIO) -> None:
             _literally(run.lesson.path),
             _literally(run.notebook),
             run.parameters,
-            kernel_name=KERNEL,
             language="python",
             progress_bar={"desc": label, "file": log, "disable": None, "leave": False},
-            iopub_timeout=60,
+            **KERNEL_OPTIONS,
         )
         cells = _code_cells(run)
         if unrun := sum(cell.execution_count is None for cell in cells if cell.source.strip()):
