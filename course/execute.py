@@ -1,11 +1,9 @@
 """For authors: execute a lesson and write it back in the one form that is committed.
 
 An executed notebook carries more than its outputs: times, random widget ids, the author's Python.
-Those differ at every run and say nothing; without them a commit shows what really changed. The
-folded solutions at the end of a lesson, for readers of a page that runs nothing, are written anew.
+Those differ at every run and say nothing; without them a commit shows what really changed.
 """
 
-import re
 from pathlib import Path
 
 import nbformat
@@ -15,13 +13,9 @@ from nbclient.exceptions import CellExecutionError, DeadKernelError
 from course.database import run_database
 from course.errors import LessonFailed, LessonFormError
 from course.run import KERNEL_OPTIONS, kernel_environment
+from course.solutions import fill_solutions
 from course.widgets import keep_widgets
-from exercises.exercise import Exercise
-from exercises.kinds import Function, Value
-from exercises.notebook import exercises_of
 
-HEADING = "### Solutions"
-_OPENED = re.compile(r"exercises\.open_lesson\(engine, \"(\w+)\"\)")
 _KERNEL_SPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 _LANGUAGE = {
     "file_extension": ".py",
@@ -75,28 +69,3 @@ def _refuse_stderr(notebook: nbformat.NotebookNode, path: Path) -> None:
                     f"{path.name} was not saved: cell [{cell.execution_count}] wrote to stderr:\n"
                     f"{output.text.strip()}"
                 )
-
-
-def fill_solutions(notebook: nbformat.NotebookNode) -> None:
-    """Write the solutions into the cell that begins with `HEADING`; changes `notebook`.
-
-    They are those of the exercises that the notebook asks. A notebook without such a cell, or
-    without exercises, is left as it is.
-    """
-    code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
-    opened = _OPENED.search(code)
-    exercises = exercises_of(opened[1]) if opened else ()
-    asked = [exercise for exercise in exercises if f"ex.{exercise.name}.check(" in code]
-    for cell in notebook.cells:
-        if opened and cell.cell_type == "markdown" and cell.source.startswith(HEADING):
-            folded = map(_folded, asked)
-            cell.source = "\n\n".join([HEADING, "One way each; others are as right.", *folded])
-
-
-def _folded(exercise: Exercise) -> str:
-    """One way to do an exercise, to unfold."""
-    language = "python" if isinstance(exercise, Function | Value) else "sql"
-    return (
-        f"<details><summary><code>ex.{exercise.name}</code></summary>\n\n"
-        f"```{language}\n{exercise.shown_solution.strip()}\n```\n</details>"
-    )

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 from browsing import Watched, browser, needs_chromium
+from course.index import write_index
 from legible import faint_texts, wide_things
 from playwright.sync_api import Page
 
-from course.index import write_index
 from course.lessons import Lesson, find_lessons
 from course.pages import write_page
 from course.run import CourseRun, LessonRun
