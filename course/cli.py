@@ -1,11 +1,12 @@
 """The command line: ``carlib run``, ``lab``, ``doctor``, ``grade``, ``roles``, ``execute``.
 
-Each command imports what it needs when it is called, so that ``--help`` is quick and ``doctor``
-works where something is missing.
+A command is a function, and its docstring the help that a person reads. Each imports what it needs
+when it is called, so that ``--help`` is quick and ``doctor`` works where something is missing.
 """
 
 import argparse
 import contextlib
+import inspect
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -16,72 +17,9 @@ from typing import Any
 
 from course.errors import CourseError, UsageError
 
-_EXIT = """
-exit status: 0 done, 1 failed, 2 not done as asked (a misspelled parameter, lesson or option),
-128 plus the signal's number when stopped: 130 for Ctrl-C.
-"""
-_EXAMPLES = """\
-examples:
-  carlib doctor    is everything there?
-  carlib lab       read and try the lessons in the browser
-  carlib run       execute all lessons, as a course's CI does
-"""
-_RUN = """\
-Execute the lessons in order and write executed notebooks, a page for each and index.html. The run
-has a PostgreSQL of its own in a temporary folder. The first failing cell ends the run, and what
-was executed until then is kept.
-"""
-_RUN_EXAMPLES = f"""\
-examples:
-  carlib run --only 02 --rows 5000
-  carlib run -p schema my_class --output results
-  carlib run --class learners.csv
-{_EXIT}
-PostgreSQL also reads passwords from ~/.pgpass and PGPASSWORD: better than in --database-url.
-"""
-_LAB = """\
-Open JupyterLab on your copy of a lesson, for this machine only. The copies are in the folder
-workbook; they are made once and never overwritten. Stop JupyterLab with Ctrl-C.
-"""
-_LAB_EXAMPLES = """\
-examples:
-  carlib lab
-  carlib lab initial_load --no-browser
-  carlib lab 02 --original
-
-Other options go to JupyterLab as they are, for example --port=9999, or --allow-root as root.
-"""
-_DOCTOR = """\
-Check each requirement, one line each: ok, or what to do. The server is started, or reached, as a
-lesson does it. Exit status: 0 everything is ok, 1 something is not.
-"""
-_GRADE = """\
-Execute learners' notebooks and say which exercises are right. A FOLDER holds the notebooks of one
-learner, or a folder for each learner of a class. Outputs stored in a file count nothing. The
-notebooks run with your rights: grade those of strangers in a container.
-"""
-_GRADE_EXAMPLES = f"""\
-examples:
-  carlib grade workbook
-  carlib grade submissions --json grades.json --junit grades.xml --require all
-{_EXIT}
-A wrong answer alone is no failure: --require makes it one.
-"""
-_ROLES = """\
-Make a role with a schema for each learner of a class, on the server of a superuser. No role can
-touch another's tables. FILE is that of `carlib run --class`; the URLs, passwords included, go to a
-file of environment variables that only you can read.
-"""
-_ROLES_EXAMPLES = """\
-examples:
-  carlib roles learners.csv --output class.env
-
-The superuser's URL is best put into CARLIB_DATABASE_URL, where no list of processes shows it.
-"""
-_EXECUTE = """\
-Execute lessons with their own parameters and write them back in the form that is committed: cells
-numbered, solutions filled in, no times, no random ids. A notebook whose cell fails or writes to
-stderr is left as it was.
+_EXIT_STATUS = """\
+exit status: 0 done, 1 failed, 2 nothing was done (a misspelled option, lesson or parameter),
+130 stopped with Ctrl-C, 143 by SIGTERM
 """
 
 
@@ -109,25 +47,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Stopped as stopped:
         print("Stopped.", file=sys.stderr)
         return stopped.args[0]
-    except CourseError as error:
-        print(f"carlib: {error}", file=sys.stderr)
-        return 2 if isinstance(error, UsageError) else 1
     except Exception as error:
-        from carlib.errors import CarlibError  # not above: a doctor works without carlib
-        from servers.postgres import ServerError
-
-        if not isinstance(error, CarlibError | ServerError):
+        if not _is_named(error):
             raise
         print(f"carlib: {error}", file=sys.stderr)
-        return 1
+        return 2 if isinstance(error, UsageError) else 1
+
+
+def _is_named(error: Exception) -> bool:
+    if isinstance(error, CourseError):
+        return True
+    from carlib.errors import CarlibError  # not above: the doctor works without carlib
+    from servers.postgres import ServerError
+
+    return isinstance(error, CarlibError | ServerError)
 
 
 @contextlib.contextmanager
 def _stop_in_order() -> Iterator[None]:
-    """Turn the first SIGINT or SIGTERM into an exception; ignore others while all is cleaned up.
+    """Turn the first SIGINT or SIGTERM into an exception; from then on ignore both.
 
-    They stay ignored to the end of the process, which has a status that says why it ended: the
-    impatient press Ctrl-C again.
+    The impatient press Ctrl-C again while a server is being stopped, or when all is done but the
+    exit itself, whose status says why the process ended.
     """
 
     def stop(number: int, _frame: FrameType | None) -> None:
@@ -145,6 +86,15 @@ def _stop_in_order() -> Iterator[None]:
 
 
 def _run(options: argparse.Namespace) -> int:
+    """Execute the lessons and write notebooks, pages and index.html.
+
+    The run has a PostgreSQL of its own in a temporary folder. The first failing cell ends it, and
+    what was executed until then is kept. For example:
+
+      carlib run --only 02 --rows 5000
+      carlib run -p schema my_class --output results
+      carlib run --class learners.csv
+    """
     from course.lessons import choose_lessons, find_lessons
 
     values: dict[str, str] = {}
@@ -175,6 +125,14 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _lab(options: argparse.Namespace) -> int:
+    """Open JupyterLab on your copy of a lesson; stop it with Ctrl-C.
+
+    The copies are in the folder workbook: made once, never overwritten. Other options go to
+    JupyterLab as they are, such as --allow-root. For example:
+
+      carlib lab
+      carlib lab initial_load --no-browser
+    """
     from course.lab import copy_lessons, open_lab
     from course.lessons import choose_lessons, find_lessons
 
@@ -189,24 +147,49 @@ def _lab(options: argparse.Namespace) -> int:
 
 
 def _doctor(options: argparse.Namespace) -> int:
+    """Check that everything is there: one line each, ok or what to do.
+
+    The server is started, or reached, as a lesson does it.
+    """
     from course.doctor import run_checks
 
     return run_checks(options.database_url)
 
 
 def _grade(options: argparse.Namespace) -> int:
+    """Execute learners' notebooks and say which exercises are right.
+
+    A FOLDER holds the notebooks of one learner, or a folder for each learner. Stored outputs count
+    nothing. The notebooks run with your rights: grade those of strangers in a container. A wrong
+    answer is no failure without --require. For example:
+
+      carlib grade workbook
+      carlib grade submissions --json grades.json --junit grades.xml --require all
+    """
     from course.grade import grade
 
     return grade(options)
 
 
 def _roles(options: argparse.Namespace) -> int:
+    """Make a role for each learner of a class on a shared server.
+
+    Each gets a schema and can touch no other learner's. The superuser's URL is best put into
+    CARLIB_DATABASE_URL, where no list of processes shows it. For example:
+
+      carlib roles learners.csv --output class.env
+    """
     from course.roles import make_roles
 
     return make_roles(options.class_file, options.output, options.database_url)
 
 
 def _execute(options: argparse.Namespace) -> int:
+    """Execute lessons and write them back in the form that is committed.
+
+    Cells are numbered and solutions filled in; no times, no random ids. A notebook whose cell fails
+    or writes to stderr is left as it was.
+    """
     from course.execute import execute_lesson
 
     for path in options.lesson:
@@ -216,75 +199,69 @@ def _execute(options: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    raw = argparse.RawDescriptionHelpFormatter
+    common: dict[str, Any] = {
+        "formatter_class": argparse.RawDescriptionHelpFormatter,
+        "allow_abbrev": False,
+    }
     about = "The commands of the workbook on storing data in PostgreSQL."
-    parser = argparse.ArgumentParser("carlib", description=about, epilog=_EXAMPLES)
-    parser.formatter_class, parser.allow_abbrev = raw, False
+    parser = argparse.ArgumentParser("carlib", description=about, epilog=_EXIT_STATUS, **common)
     version = f"carlib {metadata.version('carlib')}"
     parser.add_argument("--version", action="version", version=version)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
     def command(
-        function: Callable[[argparse.Namespace], int], description: str, epilog: str, **texts: Any
+        function: Callable[[argparse.Namespace], int], listed: bool = True
     ) -> Callable[..., argparse.Action]:
-        added = commands.add_parser(
-            function.__name__.removeprefix("_"),
-            description=description,
-            epilog=epilog,
-            formatter_class=raw,
-            allow_abbrev=False,
-            **texts,
-        )
+        text = inspect.getdoc(function) or ""
+        more: dict[str, Any] = {"help": text.splitlines()[0]} if listed else {}
+        name = function.__name__.removeprefix("_")
+        added = commands.add_parser(name, description=text, epilog=_EXIT_STATUS, **common, **more)
         added.set_defaults(command=function, parser=added)
         return added.add_argument
 
-    several = {"action": "append", "default": []}
-    notebooks = {"metavar": "DIR", "type": Path, "help": "the lessons, if not this workbook's"}
+    folder: dict[str, Any] = {"metavar": "DIR", "type": Path}
+    file: dict[str, Any] = {"metavar": "FILE", "type": Path}
+    url: dict[str, Any] = {"metavar": "URL"}
+    each: dict[str, Any] = {"action": "append", "default": []}
+    notebooks = {"help": "the folder of the lessons, if not this workbook's", **folder}
 
-    add = command(_run, _RUN, _RUN_EXAMPLES, help="execute the lessons")
+    add = command(_run)
     add("--rows", metavar="N", help="how many cars, in the lessons that ask for it")
     add("--seed", metavar="N", help="which random cars: the same seed gives the same cars")
-    add(
-        *("-p", "--parameter"),
-        **several,
-        nargs=2,
-        metavar=("NAME", "VALUE"),
-        help="any other value of a lesson's parameters cell; can be repeated",
-    )
+    parameter = "any other value of a lesson's parameters cell; can be repeated"
+    add("-p", "--parameter", nargs=2, metavar=("NAME", "VALUE"), help=parameter, **each)
     only = "a number (02), a name (initial_load) or a part (1_core); can be repeated"
-    add("--only", metavar="LESSON", **several, help=only)
-    where = "where the results go (default: build/run, with --class build/class)"
-    add("--output", metavar="DIR", type=Path, help=where)
-    each = "a CSV table of learners: name, any parameter, database_url_env; a run for each of them"
-    add("--class", metavar="FILE", type=Path, dest="class_file", help=each)
-    add("--database-url", metavar="URL", help="a PostgreSQL 18 instead of the temporary one")
+    add("--only", metavar="LESSON", help=only, **each)
+    add("--output", help="for the results (default: build/run, for a class build/class)", **folder)
+    learners = "a CSV table with a line for each learner: name, any parameter, database_url_env"
+    add("--class", dest="class_file", help=learners, **file)
+    add("--database-url", help="a PostgreSQL 18 instead of the temporary one", **url)
     add("--notebooks", **notebooks)
 
-    add = command(_lab, _LAB, _LAB_EXAMPLES, help="open JupyterLab on a lesson")
+    add = command(_lab)
     add("lesson", nargs="?", default="01", metavar="LESSON", help="number or name (default: 01)")
     add("--original", action="store_true", help="open the original, as authors do")
     add("--notebooks", **notebooks)
 
-    add = command(_doctor, _DOCTOR, "", help="check that everything is there")
-    add("--database-url", metavar="URL", help="default: CARLIB_DATABASE_URL, else the embedded one")
+    add = command(_doctor)
+    add("--database-url", help="default: CARLIB_DATABASE_URL, else the embedded server", **url)
 
-    add = command(_grade, _GRADE, _GRADE_EXAMPLES, help="grade notebooks")
+    add = command(_grade)
     add("folder", nargs="+", metavar="FOLDER", type=Path, help="of a learner, or of a class")
-    add("--json", metavar="FILE", type=Path, help="write everything that is known")
-    add("--junit", metavar="FILE", type=Path, help="write JUnit XML, as CI services read it")
-    add("--only", metavar="LESSON", **several, help="grade this lesson; can be repeated")
+    add("--json", help="write everything that is known", **file)
+    add("--junit", help="write JUnit XML, as CI services read it", **file)
+    add("--only", metavar="LESSON", help="grade this lesson; can be repeated", **each)
     add("--rows", metavar="N", help="how many cars; no exercise depends on it (default: 10000)")
     add("--require", metavar="N", help="exit 1 unless each learner has N exercises right, or 'all'")
     add("--seconds", metavar="N", type=float, default=600, help="for each cell (default: 600)")
     add("--notebooks", **notebooks)
 
-    add = command(_roles, _ROLES, _ROLES_EXAMPLES, help="make a role for each learner of a class")
-    add("class_file", metavar="FILE", type=Path, help="as for carlib run --class")
-    add("--output", metavar="FILE", type=Path, required=True, help="a new file for the URLs")
-    add("--database-url", metavar="URL", help="of a superuser (default: CARLIB_DATABASE_URL)")
+    add = command(_roles)
+    add("class_file", help="as for carlib run --class", **file)
+    add("--output", required=True, help="a file for the URLs, which only you can read", **file)
+    add("--database-url", help="of a superuser (default: CARLIB_DATABASE_URL)", **url)
 
-    # For authors, not listed: the tests refuse a lesson that is not in the form this writes.
-    add = command(_execute, _EXECUTE, "")
+    add = command(_execute, listed=False)  # for authors
     add("lesson", nargs="+", type=Path, metavar="NOTEBOOK")
-    add("--database-url", metavar="URL", help="a PostgreSQL 18 instead of a temporary one")
+    add("--database-url", help="a PostgreSQL 18 instead of a temporary one", **url)
     return parser
