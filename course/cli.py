@@ -110,11 +110,11 @@ def _run(options: argparse.Namespace) -> int:
     if options.class_file:
         from course.class_run import run_class
 
-        ok = run_class(
+        result = run_class(
             options.class_file, every_lesson, lessons, output, values=values, database_url=url
         )
-        print(f"Read {output / 'index.html'}")
-        return 0 if ok else 1
+        print(f"{result}\nRead {output / 'index.html'}")
+        return 0 if result.ok else 1
     from course.run import run_lessons  # slow to import: only once the words are right
 
     course = run_lessons(lessons, output, values=values, database_url=url)
@@ -181,7 +181,13 @@ def _roles(options: argparse.Namespace) -> int:
     """
     from course.roles import make_roles
 
-    return make_roles(options.class_file, options.output, options.database_url)
+    roles = make_roles(options.class_file, options.output, options.database_url)
+    if roles:
+        count = f"{len(roles)} role{'s' * (len(roles) > 1)}"
+        print(f"{count} made: {', '.join(roles)}. Their URLs are in {options.output}")
+    else:
+        print("No role made: the variable of each learner is set.")
+    return 0
 
 
 def _execute(options: argparse.Namespace) -> int:

@@ -29,7 +29,7 @@ class Check(NamedTuple):
 
 
 def run_checks(database_url: str | None = None) -> int:
-    """Check each requirement in turn and print a line for each, as soon as it is known.
+    """Check each requirement in turn and print a line for each.
 
     Args:
         database_url: The server to ask; by default that of ``CARLIB_DATABASE_URL``, else the
@@ -38,15 +38,22 @@ def run_checks(database_url: str | None = None) -> int:
     Returns:
         The exit status: 0 when every requirement is met, else 1.
     """
-    url = database_url or os.environ.get("CARLIB_DATABASE_URL")
     unmet = 0
-    for check in (*packages(), *([] if url else data_folder()), notebooks_folder(), server(url)):
-        print(check, flush=True)
+    for check in _checks(database_url or os.environ.get("CARLIB_DATABASE_URL")):
+        print(check, flush=True)  # at once: the last one waits for a server
         unmet += bool(check.to_do)
     if unmet:
         verb = "says" if unmet == 1 else "say"
         print(f"\nNot ready: {unmet} of the lines above {verb} NO and what to do.")
     return 1 if unmet else 0
+
+
+def _checks(url: str | None) -> Iterator[Check]:
+    yield from packages()
+    if not url:
+        yield from data_folder()
+    yield notebooks_folder()
+    yield server(url)
 
 
 def packages() -> Iterator[Check]:

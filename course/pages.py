@@ -49,8 +49,7 @@ main, nav { max-width: 1100px; margin: 0 auto; }
 nav { padding-left: 5em; }
 .jp-RenderedMarkdown > :is(p, ul, ol, blockquote, details) { max-width: 54em; }
 """
-# Of index pages: that of a run, and that of a class.
-INDEX_STYLE = """
+_INDEX_STYLE = """
 :root { color-scheme: light dark; --line: #8884; --soft: #666; }
 @media (prefers-color-scheme: dark) { :root { --soft: #999; } }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 52rem; margin: 3rem auto; padding: 0 1rem; }
@@ -129,24 +128,21 @@ def write_index(course: CourseRun) -> None:
     ok, failed = (sum(r.status == status for r in course.lessons) for status in ("ok", "failed"))
     outcome = f"{ok} of {len(course.lessons)} lessons ok" + (f", {failed} failed" if failed else "")
     started = time.strftime("%Y-%m-%d %H:%M", time.localtime(course.started))
-    about = [f"for {course.learner}"] if course.learner else []
-    body = f'<p class="about">{html.escape(" · ".join([*about, outcome, course.server, started]))}'
+    about = " · ".join([outcome, course.server, started])
+    body = ""
     for part, runs in groupby(course.lessons, key=lambda run: run.lesson.part_title):
         rows = "".join(_row(run, course.index.parent) for run in runs)
         body += f"<table><caption>{html.escape(part)}</caption>{rows}</table>"
     if course.learner:
-        body += '<p><a href="../index.html">The whole class</a>'
-    write_index_page(course.index, f"The lessons, run: {outcome}", body)
-
-
-def write_index_page(path: Path, title: str, body: str) -> None:
-    """Write the HTML page of an index in `INDEX_STYLE`; `body` comes below the course's name."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(
+        about = f"for {course.learner} · {about}"
+        body += '<p><a href="../index.html">The whole class</a></p>'
+    course.index.parent.mkdir(parents=True, exist_ok=True)
+    course.index.write_text(
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{html.escape(title)}</title><style>{INDEX_STYLE}</style></head><body>"
-        f"<h1>Storing data in PostgreSQL</h1>{body}</body></html>\n",
+        f"<title>The lessons, run: {outcome}</title><style>{_INDEX_STYLE}</style></head><body>"
+        f'<h1>Storing data in PostgreSQL</h1><p class="about">{html.escape(about)}</p>'
+        f"{body}</body></html>\n",
         encoding="utf-8",
     )
 

@@ -102,8 +102,9 @@ def execute_run(
     Raises:
         LessonFailed: A cell failed, unless `keep_going`.
     """
-    remove_earlier(course)
     runs = course.lessons
+    for earlier in (course.index, *(path for run in runs for path in (run.notebook, run.page))):
+        earlier.unlink(missing_ok=True)
     who = f"{printable(course.learner)} " if course.learner else ""
     try:
         with kernel_environment(environment):
@@ -119,14 +120,6 @@ def execute_run(
             if run.notebook.exists():
                 write_page(run, runs)
         write_index(course)
-
-
-def remove_earlier(course: CourseRun) -> None:
-    """Remove what an earlier run of the same lessons left where this one will write."""
-    for run in course.lessons:
-        run.notebook.unlink(missing_ok=True)
-        run.page.unlink(missing_ok=True)
-    course.index.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
