@@ -56,14 +56,15 @@ def _aligned(columns: str) -> list[str]:
     """The lines of a table: types, names and marks each below each other."""
     rows = [[*line.split(maxsplit=2), "", ""][:3] for line in columns.splitlines()]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+    return [line.replace(" ", "\N{NO-BREAK SPACE}") for line in lines]  # others would collapse
 
 
 def _box(lines: list[str], x: float, width: float) -> str:
     corner = f'x="{x:g}" y="1" width="{width:g}" rx="4" {_PEN}'
     texts = "".join(
-        f'<text x="{x + _PADDING:g}" y="{17 + row * _ROW}" style="white-space:pre" '
-        f'font-weight="{400 if row else 700}">{html.escape(line)}</text>'
+        f'<text x="{x + _PADDING:g}" y="{17 + row * _ROW}" font-weight="{400 if row else 700}">'
+        f"{html.escape(line)}</text>"
         for row, line in enumerate(lines)
     )
     return (
