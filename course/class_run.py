@@ -13,7 +13,7 @@ from typing import TextIO
 from carlib.errors import CarlibError
 from course.class_file import Learner, read_class
 from course.database import run_database
-from course.errors import ClassFileError, UsageError
+from course.errors import ClassFileError, CourseError, UsageError
 from course.lessons import Lesson
 from course.run import CourseRun, execute_run, plan_run
 from servers.postgres import ServerError
@@ -127,7 +127,7 @@ def run_class(
                     servers[url] = stack.enter_context(run_database(url))
                 environment, course.server = servers[url]
                 execute_run(course, environment, log, keep_going=True)
-            except (CarlibError, ServerError) as error:
+            except (CarlibError, CourseError, ServerError) as error:
                 result.errors[learner.name] = str(error)
                 print(f"{learner.name}  not run  {error}", file=log)
             finally:

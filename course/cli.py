@@ -1,23 +1,30 @@
-"""The command line: ``carlib run``, ``roles``, ``doctor``, ``lab``, ``grade``, ``execute``.
+"""The command line: ``carlib run``, ``lab``, ``doctor``, ``grade``, ``roles``, ``execute``.
 
-Each command imports what it needs when it is called, so that ``--help`` is quick and ``doctor``
-works where something is missing.
+A command is a function, and its docstring the help that a person reads. Each imports what it needs
+when it is called, so that ``--help`` is quick and ``doctor`` works where something is missing.
 """
 
 import argparse
+import contextlib
+import inspect
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import FrameType
+from typing import Any
 
-from carlib.errors import CarlibError
-from course.arguments import make_parser
-from course.errors import UsageError
-from course.stopping import orderly_stop, stop_status
-from servers.postgres import ServerError
+from course.errors import CourseError, UsageError
 
-if TYPE_CHECKING:
-    from course.lessons import Lesson
+_EXIT_STATUS = """\
+exit status: 0 done, 1 failed, 2 nothing was done (a misspelled option, lesson or parameter),
+130 stopped with Ctrl-C, 143 by SIGTERM
+"""
+
+
+class Stopped(KeyboardInterrupt):
+    """SIGINT or SIGTERM arrived; the argument is the exit status that shells give it."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -27,37 +34,71 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: The words after ``carlib``; by default those of this process.
 
     Returns:
-        The exit status: 0 done, 1 failed, 2 asked for in a way that can't be done, 130 stopped.
+        The exit status: 0 done, 1 failed, 2 not done as asked, 128 plus the number of the signal
+        that stopped it.
     """
-    commands = {
-        "run": _run,
-        "roles": _roles,
-        "doctor": _doctor,
-        "lab": _lab,
-        "grade": _grade,
-        "execute": _execute,
-    }
-    options, rest = make_parser(commands).parse_known_args(argv)
-    options.rest = rest
+    options, rest = make_parser().parse_known_args(argv)
     if rest and options.command is not _lab:
         options.parser.error(f"unknown: {' '.join(rest)}. Try --help.")
+    options.rest = rest
     try:
-        with orderly_stop():
+        with _stop_in_order():
             return options.command(options)
-    except KeyboardInterrupt:
+    except Stopped as stopped:
         print("Stopped.", file=sys.stderr)
-        return stop_status()
-    except (CarlibError, ServerError) as error:
+        return stopped.args[0]
+    except Exception as error:
+        if not _is_named(error):
+            raise
         print(f"carlib: {error}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
 
 
+def _is_named(error: Exception) -> bool:
+    if isinstance(error, CourseError):
+        return True
+    from carlib.errors import CarlibError  # not above: the doctor works without carlib
+    from servers.postgres import ServerError
+
+    return isinstance(error, CarlibError | ServerError)
+
+
+@contextlib.contextmanager
+def _stop_in_order() -> Iterator[None]:
+    """Turn the first SIGINT or SIGTERM into an exception; from then on ignore both.
+
+    The impatient press Ctrl-C again while a server is being stopped, or when all is done but the
+    exit itself, whose status says why the process ended.
+    """
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        for each in previous:
+            signal.signal(each, signal.SIG_IGN)
+        raise Stopped(128 + number)
+
+    previous = {each: signal.signal(each, stop) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for each, handler in previous.items():
+            if signal.getsignal(each) is stop:
+                signal.signal(each, handler)
+
+
 def _run(options: argparse.Namespace) -> int:
+    """Execute the lessons and write notebooks, pages and index.html.
+
+    The run has a PostgreSQL of its own in a temporary folder. The first failing cell ends it, and
+    what was executed until then is kept. For example:
+
+      carlib run --only 02 --rows 5000
+      carlib run -p schema my_class --output results
+      carlib run --class learners.csv
+    """
     from course.lessons import choose_lessons, find_lessons
 
-    given = [("rows", options.rows), ("seed", options.seed), *options.parameter]
     values: dict[str, str] = {}
-    for name, value in given:
+    for name, value in [("rows", options.rows), ("seed", options.seed), *options.parameter]:
         if value is not None and values.setdefault(name, value) != value:
             raise UsageError(f"The parameter {name!r} is given twice, with different values.")
     output = options.output or Path("build", "class" if options.class_file else "run")
@@ -65,90 +106,168 @@ def _run(options: argparse.Namespace) -> int:
         raise UsageError(f"--output takes a folder, but {output} is a file.")
     every_lesson = find_lessons(options.notebooks)
     lessons = choose_lessons(every_lesson, options.only)
+    url = options.database_url
     if options.class_file:
-        return _run_class(options, values, every_lesson, lessons, output)
+        from course.class_run import run_class
+
+        result = run_class(
+            options.class_file, every_lesson, lessons, output, values=values, database_url=url
+        )
+        print(f"{result}\nRead {output / 'index.html'}")
+        return 0 if result.ok else 1
     from course.run import run_lessons  # slow to import: only once the words are right
 
-    course = run_lessons(lessons, output, values=values, database_url=options.database_url)
-    seconds = sum(run.seconds for run in course.lessons)
+    course = run_lessons(lessons, output, values=values, database_url=url)
     count = f"{len(lessons)} lesson{'s' * (len(lessons) > 1)}"
+    seconds = sum(run.seconds for run in course.lessons)
     print(f"{count} ok in {seconds:.0f} s. Read {output / 'index.html'}")
     return 0
 
 
-def _run_class(
-    options: argparse.Namespace,
-    values: dict[str, str],
-    every_lesson: "Sequence[Lesson]",
-    lessons: "Sequence[Lesson]",
-    output: Path,
-) -> int:
-    from course.class_run import run_class
+def _lab(options: argparse.Namespace) -> int:
+    """Open JupyterLab on your copy of a lesson; stop it with Ctrl-C.
 
-    done = run_class(
-        options.class_file,
-        every_lesson,
-        lessons,
-        output,
-        values=values,
-        database_url=options.database_url,
-    )
-    print(f"{done}\nRead {output / 'index.html'}")
-    return 0 if done.ok else 1
+    The copies are in the folder workbook: made once, never overwritten. Other options go to
+    JupyterLab as they are, such as --allow-root. For example:
 
+      carlib lab
+      carlib lab initial_load --no-browser
+    """
+    from course.lab import copy_lessons, open_lab
+    from course.lessons import choose_lessons, find_lessons
 
-def _roles(options: argparse.Namespace) -> int:
-    from course.roles import make_roles
-
-    made = make_roles(options.class_file, options.output, options.database_url)
-    if made:
-        count = f"{len(made)} role{'s' * (len(made) != 1)}"
-        print(f"{count} made: {', '.join(made)}. Their URLs are in {options.output}")
-    else:
-        print("No role made: the variable of each learner is set.")
+    lessons = find_lessons(options.notebooks)
+    lesson = choose_lessons(lessons, [options.lesson])[0]
+    if not options.original:
+        copy = copy_lessons(lessons)
+        print(copy, file=sys.stderr)
+        lesson = copy.copy_of(lesson)
+    open_lab(lesson, options.rest)
     return 0
 
 
 def _doctor(options: argparse.Namespace) -> int:
-    from course.doctor import examine
+    """Check that everything is there: one line each, ok or what to do.
 
-    missing = 0
-    for check in examine(options.database_url):
-        print(check, flush=True)
-        missing += not check.ok
-    if missing:
-        say = "says" if missing == 1 else "say"
-        print(f"\nNot ready: {missing} of the lines above {say} NO and what to do.")
-    return 1 if missing else 0
+    The server is started, or reached, as a lesson does it.
+    """
+    from course.doctor import run_checks
 
-
-def _lab(options: argparse.Namespace) -> int:
-    from course.lessons import choose_lessons, find_lessons
-
-    lessons = find_lessons(options.notebooks)
-    lesson, originals = choose_lessons(lessons, [options.lesson])[0], ""
-    if not options.original:
-        from course.workbook import copy_lessons
-
-        copy = copy_lessons(lessons)
-        print(copy, file=sys.stderr)
-        lesson, originals = copy.copy_of(lesson), lesson.path.parents[1].name
-    from course.lab import open_lab
-
-    open_lab(lesson, options.rest, originals=originals)
-    return 0
+    return run_checks(options.database_url)
 
 
 def _grade(options: argparse.Namespace) -> int:
+    """Execute learners' notebooks and say which exercises are right.
+
+    A FOLDER holds the notebooks of one learner, or a folder for each learner. Stored outputs count
+    nothing. The notebooks run with your rights: grade those of strangers in a container. A wrong
+    answer is no failure without --require. For example:
+
+      carlib grade workbook
+      carlib grade submissions --json grades.json --junit grades.xml --require all
+    """
     from course.grade import grade
 
     return grade(options)
 
 
+def _roles(options: argparse.Namespace) -> int:
+    """Make a role for each learner of a class on a shared server.
+
+    Each gets a schema and can touch no other learner's. The superuser's URL is best put into
+    CARLIB_DATABASE_URL, where no list of processes shows it. For example:
+
+      carlib roles learners.csv --output class.env
+    """
+    from course.roles import make_roles
+
+    roles = make_roles(options.class_file, options.output, options.database_url)
+    if roles:
+        count = f"{len(roles)} role{'s' * (len(roles) > 1)}"
+        print(f"{count} made: {', '.join(roles)}. Their URLs are in {options.output}")
+    else:
+        print("No role made: the variable of each learner is set.")
+    return 0
+
+
 def _execute(options: argparse.Namespace) -> int:
+    """Execute lessons and write them back in the form that is committed.
+
+    Cells are numbered and solutions filled in; no times, no random ids. A notebook whose cell fails
+    or writes to stderr is left as it was.
+    """
     from course.execute import execute_lesson
 
     for path in options.lesson:
         execute_lesson(path, options.database_url)
         print(f"{path} executed")
     return 0
+
+
+def make_parser() -> argparse.ArgumentParser:
+    common: dict[str, Any] = {
+        "formatter_class": argparse.RawDescriptionHelpFormatter,
+        "allow_abbrev": False,
+    }
+    about = "The commands of the workbook on storing data in PostgreSQL."
+    parser = argparse.ArgumentParser("carlib", description=about, epilog=_EXIT_STATUS, **common)
+    version = f"carlib {metadata.version('carlib')}"
+    parser.add_argument("--version", action="version", version=version)
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    def command(
+        function: Callable[[argparse.Namespace], int], listed: bool = True
+    ) -> Callable[..., argparse.Action]:
+        text = inspect.getdoc(function) or ""
+        more: dict[str, Any] = {"help": text.splitlines()[0]} if listed else {}
+        name = function.__name__.removeprefix("_")
+        added = commands.add_parser(name, description=text, epilog=_EXIT_STATUS, **common, **more)
+        added.set_defaults(command=function, parser=added)
+        return added.add_argument
+
+    folder: dict[str, Any] = {"metavar": "DIR", "type": Path}
+    file: dict[str, Any] = {"metavar": "FILE", "type": Path}
+    url: dict[str, Any] = {"metavar": "URL"}
+    each: dict[str, Any] = {"action": "append", "default": []}
+    notebooks = {"help": "the folder of the lessons, if not this workbook's", **folder}
+
+    add = command(_run)
+    add("--rows", metavar="N", help="how many cars, in the lessons that ask for it")
+    add("--seed", metavar="N", help="which random cars: the same seed gives the same cars")
+    parameter = "any other value of a lesson's parameters cell; can be repeated"
+    add("-p", "--parameter", nargs=2, metavar=("NAME", "VALUE"), help=parameter, **each)
+    only = "a number (02), a name (initial_load) or a part (1_core); can be repeated"
+    add("--only", metavar="LESSON", help=only, **each)
+    add("--output", help="for the results (default: build/run, for a class build/class)", **folder)
+    learners = "a CSV table with a line for each learner: name, any parameter, database_url_env"
+    add("--class", dest="class_file", help=learners, **file)
+    add("--database-url", help="a PostgreSQL 18 instead of the temporary one", **url)
+    add("--notebooks", **notebooks)
+
+    add = command(_lab)
+    add("lesson", nargs="?", default="01", metavar="LESSON", help="number or name (default: 01)")
+    add("--original", action="store_true", help="open the original, as authors do")
+    add("--notebooks", **notebooks)
+
+    add = command(_doctor)
+    add("--database-url", help="default: CARLIB_DATABASE_URL, else the embedded server", **url)
+
+    add = command(_grade)
+    add("folder", nargs="+", metavar="FOLDER", type=Path, help="of a learner, or of a class")
+    add("--json", help="write everything that is known", **file)
+    add("--junit", help="write JUnit XML, as CI services read it", **file)
+    add("--only", metavar="LESSON", help="grade this lesson; can be repeated", **each)
+    add("--rows", metavar="N", help="how many cars; no exercise depends on it (default: 10000)")
+    add("--require", metavar="N", help="exit 1 unless each learner has N exercises right, or 'all'")
+    add("--seconds", metavar="N", type=float, default=60, help="for each cell (default: 60)")
+    add("--notebooks", **notebooks)
+
+    add = command(_roles)
+    add("class_file", help="as for carlib run --class", **file)
+    add("--output", required=True, help="a file for the URLs, which only you can read", **file)
+    add("--database-url", help="of a superuser (default: CARLIB_DATABASE_URL)", **url)
+
+    add = command(_execute, listed=False)  # for authors
+    add("lesson", nargs="+", type=Path, metavar="NOTEBOOK")
+    add("--database-url", help="a PostgreSQL 18 instead of a temporary one", **url)
+    return parser

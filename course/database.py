@@ -22,29 +22,31 @@ def run_database(database_url: str | None = None) -> Iterator[tuple[dict[str, st
         What to add to the kernels' environment so that `connect` finds it, and its version.
 
     Raises:
-        CarlibError: It can't be started, reached or used.
+        CarlibError: It can't be reached or used.
+        ServerError: It can't be started.
     """
     if database_url:
         yield {"CARLIB_DATABASE_URL": database_url}, server_version(database_url)
         return
     with temporary_server() as server:
-        found = server_version(server.url)
+        version = server_version(server.url)
         # The kernels find it as a learner's kernel does, and print what a learner's prints.
         environment = {"CARLIB_DATABASE_URL": "", "CARLIB_DATA_DIR": str(server.data_dir)}
-        yield environment, f"{found}, embedded"
+        yield environment, f"{version}, embedded"
 
 
 def server_version(database_url: str | URL | None = None) -> str:
-    """Connect as lessons do, make a schema and drop it again; say which PostgreSQL it was.
+    """Connect as lessons do, make a schema and drop it again.
 
     Args:
         database_url: As for `connect`.
 
     Returns:
-        For example ``PostgreSQL 18.6``.
+        The server's version, for example ``PostgreSQL 18.6``.
 
     Raises:
         CarlibError: As `connect` does.
+        ServerError: As `connect` does.
     """
     schema = f"carlib_check_{secrets.token_hex(4)}"
     engine = connect(database_url, schema=schema)

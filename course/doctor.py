@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 NEEDED_BYTES = 2 * 10**9  # the lessons' tables, their write-ahead log, and room to play
-_INSTALL = "install the locked set again: pip install -r requirements.lock, or `make run`"
+_INSTALL = "install the locked set again, with `make run` or as the README says"
 
 
 class Check(NamedTuple):
@@ -23,65 +23,54 @@ class Check(NamedTuple):
     found: str
     to_do: str = ""
 
-    @property
-    def ok(self) -> bool:
-        """Whether the requirement is met."""
-        return not self.to_do
-
     def __str__(self) -> str:
-        line = f"{self.found}: {self.to_do}" if self.to_do else self.found
-        return f"{'ok' if self.ok else 'NO':4}{' '.join(line.split())}"
+        line = f"NO  {self.found}: {self.to_do}" if self.to_do else f"ok  {self.found}"
+        return line[:4] + " ".join(line[4:].split())
 
 
-def examine(database_url: str | None = None) -> Iterator[Check]:
-    """Check each requirement in turn; the server is started and asked for real.
+def run_checks(database_url: str | None = None) -> int:
+    """Check each requirement in turn and print a line for each.
 
     Args:
         database_url: The server to ask; by default that of ``CARLIB_DATABASE_URL``, else the
-            embedded one.
+            embedded one. It is started or reached for real.
 
-    Yields:
-        One check after the other, as soon as it is done.
+    Returns:
+        The exit status: 0 when every requirement is met, else 1.
     """
-    url = database_url or os.environ.get("CARLIB_DATABASE_URL")
-    yield python_version()
-    yield from dependencies()
-    data = _data_folder()
-    if not url and data:
-        yield free_disk(data)
-        yield write_access("data folder", data, "choose another with CARLIB_DATA_DIR")
+    unmet = 0
+    for check in _checks(database_url or os.environ.get("CARLIB_DATABASE_URL")):
+        print(check, flush=True)  # at once: the last one waits for a server
+        unmet += bool(check.to_do)
+    if unmet:
+        verb = "says" if unmet == 1 else "say"
+        print(f"\nNot ready: {unmet} of the lines above {verb} NO and what to do.")
+    return 1 if unmet else 0
+
+
+def _checks(url: str | None) -> Iterator[Check]:
+    yield from packages()
+    if not url:
+        yield from data_folder()
     yield notebooks_folder()
     yield server(url)
-    yield ports(url)
 
 
-def python_version() -> Check:
-    """Compare this Python with the one that carlib's own metadata asks for."""
-    version = platform.python_version()
-    try:
-        from packaging.specifiers import SpecifierSet
-
-        needed = metadata.metadata("carlib")["Requires-Python"]
-        fits = SpecifierSet(needed).contains(version, prereleases=True)
-    except (ImportError, metadata.PackageNotFoundError):
-        return Check(f"Python {version}")  # what is missing has its own line
-    if fits:
-        return Check(f"Python {version}")
-    return Check(f"Python {version}", f"{needed} is needed, from python.org, conda or uv")
-
-
-def dependencies() -> Iterator[Check]:
-    """Check that each package carlib declares is installed, in a version it can work with."""
+def packages() -> Iterator[Check]:
+    """Check Python, and each package that this one declares, against the versions it needs."""
+    python = platform.python_version()
     try:
         from packaging.requirements import Requirement
+        from packaging.specifiers import SpecifierSet
 
+        needed = metadata.metadata("carlib")["Requires-Python"] or ""
         declared = [Requirement(line) for line in metadata.requires("carlib") or []]
-    except metadata.PackageNotFoundError:
-        yield Check("carlib is not installed as a package", _INSTALL)
+    except (ImportError, metadata.PackageNotFoundError) as error:
+        yield Check(f"Python {python}")
+        yield Check(f"carlib is not installed as a package ({error})", _INSTALL)
         return
-    except ImportError:
-        yield Check("packaging is not installed", _INSTALL)
-        return
+    fits = SpecifierSet(needed).contains(python, prereleases=True)
+    yield Check(f"Python {python}", "" if fits else f"{needed} is needed, from python.org or conda")
     for requirement in declared:
         if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
             continue
@@ -90,34 +79,23 @@ def dependencies() -> Iterator[Check]:
         except metadata.PackageNotFoundError:
             yield Check(f"{requirement.name} is not installed", _INSTALL)
             continue
-        found = f"{requirement.name} {version}"
-        if requirement.specifier.contains(version, prereleases=True):
-            yield Check(found)
-        else:
-            yield Check(found, f"{requirement.specifier} is needed; {_INSTALL}")
+        fits = requirement.specifier.contains(version, prereleases=True)
+        to_do = "" if fits else f"{requirement.specifier} is needed; {_INSTALL}"
+        yield Check(f"{requirement.name} {version}", to_do)
 
 
-def free_disk(folder: Path) -> Check:
-    """Compare the free space where the server's data lies with what the lessons take."""
-    free = shutil.disk_usage(_nearest_existing(folder)).free
-    found = f"free disk {free / 1e9:.1f} GB in {folder}"
-    if free < NEEDED_BYTES:
-        return Check(
-            found,
-            f"the lessons need {NEEDED_BYTES / 1e9:.0f} GB; free some, or move the data with "
-            "CARLIB_DATA_DIR",
-        )
-    return Check(found)
-
-
-def write_access(what: str, folder: Path, otherwise: str) -> Check:
-    """Write a file in `folder`, or in the folder in which it would be made."""
+def data_folder() -> Iterator[Check]:
+    """Check that there is room where the embedded server keeps its data, and a right to write."""
     try:
-        with tempfile.TemporaryFile(dir=_nearest_existing(folder)) as file:
-            file.write(b"carlib")
-    except OSError as error:
-        return Check(f"{what} {folder} ({error.strerror})", f"make it writable, or {otherwise}")
-    return Check(f"write access to the {what} {folder}")
+        from servers.postgres import EmbeddedServer
+    except ImportError:
+        return  # the package that is missing has a line already
+    folder = EmbeddedServer().data_dir
+    free = shutil.disk_usage(_nearest_existing(folder)).free
+    enough = f"the lessons need {NEEDED_BYTES / 1e9:.0f} GB; free some, or set CARLIB_DATA_DIR"
+    text = f"free disk {free / 1e9:.1f} GB in {folder}"
+    yield Check(text, "" if free >= NEEDED_BYTES else enough)
+    yield write_access("data folder", folder, "choose another with CARLIB_DATA_DIR")
 
 
 def notebooks_folder() -> Check:
@@ -144,25 +122,18 @@ def server(database_url: str | None) -> Check:
         return Check(f"{server_version(database_url)}, {where}")
     except ImportError as error:
         return Check(f"PostgreSQL, {where} ({error})", _INSTALL)
-    except Exception as error:  # whatever it is, the remaining checks are worth their line
+    except Exception as error:  # whatever it is, the reader needs a line and no traceback
         return Check(f"PostgreSQL, {where} ({type(error).__name__})", str(error))
 
 
-def ports(database_url: str | None) -> Check:
-    """Say which network ports the set-up opens."""
-    if database_url:
-        return Check("ports: none opened here, the server has its own")
-    if os.name == "nt":
-        return Check("ports: one on 127.0.0.1, chosen by Windows")
-    return Check("ports: none needed, the server listens on a Unix socket")
-
-
-def _data_folder() -> Path | None:
+def write_access(what: str, folder: Path, otherwise: str) -> Check:
+    """Write a file in `folder`, or in the folder in which it would be made."""
     try:
-        from servers.postgres import EmbeddedServer
-    except ImportError:
-        return None  # the dependency that is missing has a line already
-    return EmbeddedServer().data_dir
+        with tempfile.TemporaryFile(dir=_nearest_existing(folder)) as file:
+            file.write(b"carlib")
+    except OSError as error:
+        return Check(f"{what} {folder} ({error.strerror})", f"make it writable, or {otherwise}")
+    return Check(f"write access to the {what} {folder}")
 
 
 def _nearest_existing(folder: Path) -> Path:

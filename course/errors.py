@@ -1,9 +1,14 @@
-"""The named errors of the course's commands: what a person mistyped, and a lesson that failed."""
+"""The named errors of the course's commands: what a person mistyped, and a lesson that failed.
 
-from carlib.errors import CarlibError
+They have a base of their own: `carlib doctor` must work where carlib can't be imported.
+"""
 
 
-class UsageError(CarlibError, ValueError):
+class CourseError(Exception):
+    """Base of every error that the commands raise on purpose. The command line exits with 1."""
+
+
+class UsageError(CourseError, ValueError):
     """What was asked for can't be done as asked; nothing has run. The command line exits with 2."""
 
 
@@ -23,15 +28,15 @@ class WrongParameterType(UsageError):
     """The value can't stand where the lesson's own default stands."""
 
 
-class LessonFormError(CarlibError):
+class LessonFormError(CourseError):
     """A lesson's notebook is not built the way that the course's tools expect."""
 
 
-class CopyFailed(CarlibError):
+class CopyFailed(CourseError):
     """The learner's own copy of the lessons can't be made."""
 
 
-class LessonFailed(CarlibError):
+class LessonFailed(CourseError):
     """A cell of a lesson raised an error, or its kernel died."""
 
 
@@ -39,7 +44,7 @@ class ClassFileError(UsageError):
     """The file that describes a class can't be read or says something that can't be done."""
 
 
-class RolesFailed(CarlibError):
+class RolesFailed(CourseError):
     """The roles of a class could not be made on the server; it is as it was."""
 
 
@@ -47,5 +52,5 @@ class NothingToGrade(UsageError):
     """There is no notebook of a lesson in the folder that was named."""
 
 
-class GradingFailed(CarlibError):
+class GradingFailed(CourseError):
     """Grading itself can't be done here, whatever the answers are."""

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
+from nbclient.exceptions import CellExecutionError, DeadKernelError
 
 from course.database import run_database
 from course.errors import LessonFailed, LessonFormError
-from course.kernels import kernel_options
+from course.run import KERNEL_OPTIONS, kernel_environment
 from course.solutions import fill_solutions
 from course.widgets import keep_widgets
 
-_KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+_KERNEL_SPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 _LANGUAGE = {
     "file_extension": ".py",
     "mimetype": "text/x-python",
@@ -29,8 +29,6 @@ _KEPT_METADATA = {"tags", "jupyter"}
 def execute_lesson(path: Path, database_url: str | None = None) -> None:
     """Run all cells of a notebook from a fresh kernel, with its own parameters, and save it.
 
-    The section with the exercises' solutions is written anew from `exercises`.
-
     Args:
         path: The notebook. It is left as it was unless every cell succeeds.
         database_url: A server to use; by default a temporary embedded one.
@@ -40,18 +38,26 @@ def execute_lesson(path: Path, database_url: str | None = None) -> None:
         LessonFormError: A cell wrote to stderr: a warning would stand in every learner's copy.
     """
     notebook = nbformat.read(path, as_version=4)
-    notebook.metadata = nbformat.from_dict({"kernelspec": _KERNEL})
-    with run_database(database_url) as (environment, _):
-        # nbval and JupyterLab start a lesson's kernel in the lesson's own folder.
-        resources = {"metadata": {"path": str(path.resolve().parent)}}
-        client = NotebookClient(notebook, resources=resources, **kernel_options(environment))
+    notebook.metadata = nbformat.from_dict({"kernelspec": _KERNEL_SPEC})
+    # nbval and JupyterLab start a lesson's kernel in the lesson's own folder.
+    resources = {"metadata": {"path": str(path.resolve().parent)}}
+    client = NotebookClient(notebook, resources=resources, **KERNEL_OPTIONS)
+    with run_database(database_url) as (environment, _), kernel_environment(environment):
         try:
-            client.execute()
-        except CellExecutionError as error:
+            client.reset_execution_trackers()
+            with client.setup_kernel():  # execute() would put its own handlers on our signals
+                for index, cell in enumerate(notebook.cells):
+                    client.execute_cell(cell, index)
+                client.set_widgets_metadata()
+        except (CellExecutionError, DeadKernelError) as error:
             raise LessonFailed(f"{path.name} was not saved: a cell failed.\n{error}") from error
     _refuse_stderr(notebook, path)
     fill_solutions(notebook)
-    _strip(notebook)
+    keep_widgets(notebook)  # their ids are random; how they stood at the end is not
+    notebook.metadata = nbformat.from_dict({"kernelspec": _KERNEL_SPEC, "language_info": _LANGUAGE})
+    for cell in notebook.cells:
+        kept = {name: cell.metadata[name] for name in _KEPT_METADATA & set(cell.metadata)}
+        cell.metadata = nbformat.from_dict(kept)
     nbformat.write(notebook, path)
 
 
@@ -63,12 +69,3 @@ def _refuse_stderr(notebook: nbformat.NotebookNode, path: Path) -> None:
                     f"{path.name} was not saved: cell [{cell.execution_count}] wrote to stderr:\n"
                     f"{output.text.strip()}"
                 )
-
-
-def _strip(notebook: nbformat.NotebookNode) -> None:
-    """Take off what differs from run to run or from author to author."""
-    keep_widgets(notebook)  # their ids are random; how they stood at the end is not
-    notebook.metadata = nbformat.from_dict({"kernelspec": _KERNEL, "language_info": _LANGUAGE})
-    for cell in notebook.cells:
-        kept = {name: cell.metadata[name] for name in _KEPT_METADATA & set(cell.metadata)}
-        cell.metadata = nbformat.from_dict(kept)

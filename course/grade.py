@@ -25,10 +25,9 @@ from nbformat.v4 import new_code_cell, new_notebook
 from sqlalchemy import Engine
 
 from carlib import connect, create_tables, generate_cars, initial_load
+from carlib.text import printable
 from course.errors import NothingToGrade, UsageError
-from course.lessons import Lesson, choose_lessons, find_lessons
-from course.parameters import assign_parameters
-from course.printable import printable
+from course.lessons import Lesson, assign_parameters, choose_lessons, find_lessons
 from exercises.checking import check
 from exercises.exercise import Exercise
 from exercises.feedback import Feedback, Outcome

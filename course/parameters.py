@@ -1,20 +1,16 @@
-"""What a lesson lets one change: its parameters, and values for them from a command line.
+"""What a lesson lets one change: the values in its parameters cell.
 
-papermill itself accepts a misspelt name and a text where a number stood; both would run a lesson
-with something else than was asked for, so both are refused here before anything runs.
+papermill itself accepts a misspelled name, and a text where a number stood. Both would run a lesson
+with something else than was asked for, so both are refused before anything runs.
 """
 
 import ast
-import difflib
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import Any
 
-from course.errors import LessonFormError, UnknownParameter, WrongParameterType
+from course.errors import LessonFormError, WrongParameterType
 
-if TYPE_CHECKING:
-    from course.lessons import Lesson
-
-_KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+_TYPES = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 
 
 def declared_parameters(source: str, lesson: str = "the lesson") -> dict[str, object]:
@@ -34,73 +30,21 @@ def declared_parameters(source: str, lesson: str = "the lesson") -> dict[str, ob
         statements: list[Any] = ast.parse(source).body  # what is no assignment has no targets
     except SyntaxError as error:
         raise LessonFormError(f"The parameters cell of {lesson} can't be read: {error}.") from error
-    found = {}
+    parameters = {}
     for statement in statements:
         try:
             (target,) = statement.targets
-            found[target.id] = ast.literal_eval(statement.value)
+            parameters[target.id] = ast.literal_eval(statement.value)
         except (AttributeError, ValueError) as error:
             raise LessonFormError(
                 f"The parameters cell of {lesson} should hold lines like `rows = 1000` only; "
                 f"found `{ast.unparse(statement)}`."
             ) from error
-    return found
-
-
-def assign_parameters(
-    lessons: Sequence["Lesson"], values: Mapping[str, object]
-) -> list[dict[str, object]]:
-    """Say which lesson gets which values.
-
-    Args:
-        lessons: The lessons to be run.
-        values: Name to value; a text is read as what the lesson's default is.
-
-    Returns:
-        For each lesson the values of those names that it declares.
-
-    Raises:
-        UnknownParameter: No lesson declares one of the names.
-        WrongParameterType: A value is of another kind than a lesson's default.
-    """
-    known = {name: None for lesson in lessons for name in lesson.parameters}
-    for name in values:
-        if name not in known:
-            raise UnknownParameter(
-                f"None of the lessons to be run declares a parameter {name!r}."
-                f"{did_you_mean(name, known)} They declare: {', '.join(known) or 'none'}."
-            )
-    return [
-        {
-            name: convert(name, value, lesson.parameters[name])
-            for name, value in values.items()
-            if name in lesson.parameters
-        }
-        for lesson in lessons
-    ]
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return the end of a message that proposes the name nearest to a misspelt one, if any."""
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f" Did you mean {near[0]!r}?" if near else ""
-
-
-def fits(value: object, default: object) -> bool:
-    """Say whether a value can stand where a default stands, as it is."""
-    # bool is a subclass of int in Python, but true is no number of cars.
-    same = type(value) is type(default)
-    return same or default is None or (type(default) is float and type(value) is int)
-
-
-def takes(name: str, default: object) -> str:
-    """Say in words what kind of value a parameter takes."""
-    wanted = _KINDS.get(type(default), f"a {type(default).__name__}")
-    return f"The parameter {name!r} takes {wanted} (its default is {default!r})"
+    return parameters
 
 
 def convert(name: str, value: object, default: object) -> object:
-    """Read `value` as the kind of thing that `default` is.
+    """Read a value as the type that the parameter's default has.
 
     Args:
         name: The parameter's name, for the error's message.
@@ -110,28 +54,25 @@ def convert(name: str, value: object, default: object) -> object:
     Raises:
         WrongParameterType: `value` can't be read that way.
     """
-    kind = type(default)
-    if fits(value, default) and not (default is None and isinstance(value, str)):
-        return value
-    try:
-        if not isinstance(value, str):
-            raise ValueError
-        if kind is bool:
-            return {"true": True, "false": False}[value.strip().lower()]
-        if kind in (int, float):
-            return kind(value)
-        return _literal(value, kind)
-    except (KeyError, ValueError, SyntaxError):
-        raise WrongParameterType(f"{takes(name, default)}, found {value!r}.") from None
+    expected = type(default)
+    converted = value
+    if isinstance(value, str) and expected is not str:
+        converted = _parse(value, expected)
+    # By type, not isinstance: True is an int in Python, but no number of cars.
+    if default is None or type(converted) is expected:
+        return converted
+    if expected is float and type(converted) is int:
+        return converted
+    words = _TYPES.get(expected, f"a {expected.__name__}")
+    raise WrongParameterType(
+        f"The parameter {name!r} takes {words} (its default is {default!r}), found {value!r}."
+    )
 
 
-def _literal(text: str, kind: type) -> object:
-    try:
-        value = ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        if kind is not type(None):
-            raise
-        return text
-    if kind not in (type(None), type(value)):
-        raise ValueError
-    return value
+def _parse(text: str, expected: type) -> object:
+    """Read a text as a value of a type; what can't be read stays a text."""
+    with suppress(KeyError, ValueError, SyntaxError, TypeError):
+        if expected is bool:
+            return {"true": True, "false": False}[text.strip().lower()]
+        return expected(text) if expected in (int, float) else ast.literal_eval(text)
+    return text

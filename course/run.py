@@ -1,68 +1,40 @@
 """Runs lessons in order through papermill and keeps what came out: notebooks, pages, an index."""
 
+import contextlib
+import os
+import re
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import nbformat
 import papermill
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
-from course.cell_errors import brief, failing_line
+from carlib.text import printable
 from course.database import run_database
 from course.errors import LessonFailed
-from course.index import write_index
-from course.kernels import kernel_options
-from course.lessons import Lesson
-from course.pages import write_page
-from course.parameters import assign_parameters
-from course.printable import printable
-from course.stopping import begin_clean_up, check_for_stop
+from course.lessons import CourseRun, Lesson, LessonRun, assign_parameters
+from course.pages import write_index, write_page
 
-
-@dataclass
-class LessonRun:
-    """What became of one lesson.
-
-    Attributes:
-        lesson: The lesson.
-        parameters: The values that replaced its defaults.
-        notebook: Where the executed notebook is, or will be.
-        page: The same as an HTML page.
-        status: ``ok``, ``failed`` or ``not run``.
-        seconds: How long it took; 0 when it was not run.
-        error: The failing cell and its error, when it failed.
-    """
-
-    lesson: Lesson
-    parameters: dict[str, object]
-    notebook: Path
-    page: Path
-    status: str = "not run"
-    seconds: float = 0.0
-    error: str = ""
-
-
-@dataclass
-class CourseRun:
-    """What became of all lessons of one run.
-
-    Attributes:
-        lessons: In the order in which they run.
-        index: The page that leads to all of them.
-        learner: Whose run it is, where it is one of a class.
-        server: The version of the server they ran on.
-        started: When, as `time.time` counts.
-    """
-
-    lessons: list[LessonRun]
-    index: Path
-    learner: str = ""
-    server: str = ""
-    started: float = field(default_factory=time.time)
+# What nbclient needs, alone or below papermill. The kernel's own log is of no use to who runs
+# lessons; what cells write to stderr travels in messages.
+KERNEL_OPTIONS: dict[str, Any] = {
+    "kernel_name": "python3",
+    "iopub_timeout": 60,
+    "extra_arguments": ["--log-level=CRITICAL"],
+}
+# Jupyter may find a kernel of that name in the user's folders too, of another Python.
+_KERNEL_VARIABLES = {
+    "JUPYTER_PREFER_ENV_PATH": "1",
+    # A bar appears only in loads that last; nobody watches here, and outputs shall not depend on
+    # how fast a machine is.
+    "TQDM_DISABLE": "1",
+    # The debugger that every kernel loads writes a note to stderr otherwise.
+    "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+}
 
 
 def run_lessons(
@@ -71,7 +43,7 @@ def run_lessons(
     *,
     values: Mapping[str, object] | None = None,
     database_url: str | None = None,
-    log: TextIO = sys.stderr,
+    log: TextIO | None = None,
 ) -> CourseRun:
     """Execute lessons one after the other and write what came out to `output`.
 
@@ -84,7 +56,7 @@ def run_lessons(
         values: Parameter name to value; each goes to the lessons that declare it.
         database_url: The server to use. Without it, an embedded one in a temporary folder starts,
             and goes when the run ends.
-        log: Where progress is shown; a bar only if it is a terminal.
+        log: Where progress is shown, by default on stderr; a bar only if it is a terminal.
 
     Returns:
         The run, every lesson in it with status ``ok``.
@@ -96,7 +68,7 @@ def run_lessons(
     """
     course = plan_run(lessons, output, values or {})
     with run_database(database_url) as (environment, course.server):
-        execute_run(course, environment, log)
+        execute_run(course, environment, log or sys.stderr)
     return course
 
 
@@ -108,65 +80,68 @@ def plan_run(
     Raises:
         UsageError: A parameter is unknown or of the wrong type.
     """
-    assigned = assign_parameters(lessons, values)
     output = output.resolve()
-    runs = [
-        LessonRun(
-            lesson,
-            parameters,
-            notebook=output / lesson.part / f"{lesson.name}.ipynb",
-            page=output / lesson.part / f"{lesson.name}.html",
-        )
-        for lesson, parameters in zip(lessons, assigned, strict=True)
-    ]
+    runs = []
+    for lesson, parameters in zip(lessons, assign_parameters(lessons, values), strict=True):
+        place = output / lesson.part / lesson.path.name
+        runs.append(LessonRun(lesson, parameters, place, place.with_suffix(".html")))
     return CourseRun(runs, output / "index.html", learner)
 
 
 def execute_run(
-    course: CourseRun, environment: Mapping[str, str], log: TextIO, *, keep_going: bool = False
+    course: CourseRun, environment: Mapping[str, str], log: TextIO, keep_going: bool = False
 ) -> None:
     """Execute the lessons of a run on a server, and write their pages and the index at the end.
 
     Args:
         course: From `plan_run`; what becomes of each lesson is entered there.
-        environment: What tells the kernels where the server is.
+        environment: What tells the kernels where the server is, from `run_database`.
         log: Where progress is shown.
         keep_going: After a failure, go on with the next lesson.
 
     Raises:
         LessonFailed: A cell failed, unless `keep_going`.
     """
-    remove_earlier(course)
     runs = course.lessons
+    for earlier in (course.index, *(path for run in runs for path in (run.notebook, run.page))):
+        earlier.unlink(missing_ok=True)
     who = f"{printable(course.learner)} " if course.learner else ""
     try:
-        for position, run in enumerate(runs, 1):
-            run.notebook.parent.mkdir(parents=True, exist_ok=True)
-            label = f"{who}[{position}/{len(runs)}] {run.lesson.name}"
-            try:
-                _execute(run, environment, label, log)
-            except LessonFailed:
-                if not keep_going:
-                    raise
+        with kernel_environment(environment):
+            for position, run in enumerate(runs, 1):
+                _execute(run, f"{who}[{position}/{len(runs)}] {run.lesson.name}", log)
+                if run.error and not keep_going:
+                    raise LessonFailed(
+                        f"{run.lesson} failed in {run.error}\n"
+                        f"The notebook is kept as far as it came: {run.notebook}"
+                    )
     finally:
-        begin_clean_up()
         for run in runs:
             if run.notebook.exists():
                 write_page(run, runs)
         write_index(course)
 
 
-def remove_earlier(course: CourseRun) -> None:
-    """Remove what an earlier run of the same lessons left where this one will write."""
-    for run in course.lessons:
-        run.notebook.unlink(missing_ok=True)
-        run.page.unlink(missing_ok=True)
-    course.index.unlink(missing_ok=True)
+@contextlib.contextmanager
+def kernel_environment(environment: Mapping[str, str]) -> Iterator[None]:
+    """Set the variables that kernels started in the block inherit, and reset them afterwards.
+
+    The address of the database travels this way and no other: as a notebook parameter its password
+    would be written into the executed notebook.
+    """
+    before = dict(os.environ)
+    os.environ.update(_KERNEL_VARIABLES | dict(environment))
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
-def _execute(run: LessonRun, environment: Mapping[str, str], label: str, log: TextIO) -> None:
+def _execute(run: LessonRun, label: str, log: TextIO) -> None:
     """Execute one lesson; its notebook is saved after every cell."""
-    started = time.perf_counter()
+    run.notebook.parent.mkdir(parents=True, exist_ok=True)
+    run.status, started = "failed", time.perf_counter()
     try:
         papermill.execute_notebook(
             _literally(run.lesson.path),
@@ -174,46 +149,32 @@ def _execute(run: LessonRun, environment: Mapping[str, str], label: str, log: Te
             run.parameters,
             language="python",
             progress_bar={"desc": label, "file": log, "disable": None, "leave": False},
-            on_cell_start=check_for_stop,
-            **kernel_options(environment),
+            **KERNEL_OPTIONS,
         )
-        _refuse_early_end(run)
-        run.status = "ok"
+        cells = _code_cells(run)
+        if unrun := sum(cell.execution_count is None for cell in cells if cell.source.strip()):
+            # papermill takes a lesson that called sys.exit() for a success.
+            run.error = f"cell [{_last_cell(run)}]: it ended the lesson, {unrun} cells unrun"
+        else:
+            run.status = "ok"
     except papermill.PapermillExecutionError as error:
-        said = error.evalue or failing_line(error.traceback)
-        run.error = f"cell [{error.exec_count}]: {brief(error.ename, said)}"
+        message = error.evalue or _failing_line(error.traceback)
+        run.error = f"cell [{error.exec_count}]: {_brief(error.ename, message)}"
     except CellTimeoutError as error:
-        run.error = f"cell [{_last_cell(run)}]: {brief(type(error).__name__, str(error))}"
+        run.error = f"cell [{_last_cell(run)}]: {_brief(type(error).__name__, str(error))}"
     except DeadKernelError:
         run.error = f"cell [{_last_cell(run)}]: the kernel died"
-    except LessonFailed as error:
-        run.error = str(error)
     except KeyboardInterrupt:
         run.error = f"cell [{_last_cell(run)}]: the run was stopped there"
         raise
     finally:
         run.seconds = time.perf_counter() - started
-        if run.status == "not run":
-            run.status = "failed"
     print(f"{label}  {run.status}  {run.seconds:.1f} s", file=log)
-    if run.error:
-        raise LessonFailed(
-            f"{run.lesson.part}/{run.lesson.name} failed in {run.error}\n"
-            f"The notebook is kept as far as it came: {run.notebook}"
-        )
 
 
 def _literally(path: Path) -> str:
     """The path for papermill, which fills parameters in between braces."""
     return str(path).replace("{", "{{").replace("}", "}}")
-
-
-def _refuse_early_end(run: LessonRun) -> None:
-    """Refuse what papermill takes for a success: a lesson that called ``sys.exit()``."""
-    cells = [cell for cell in _code_cells(run) if cell.source.strip()]
-    left = sum(cell.execution_count is None for cell in cells)
-    if left:
-        raise LessonFailed(f"cell [{_last_cell(run)}]: it ended the lesson, {left} cells unrun")
 
 
 def _last_cell(run: LessonRun) -> int:
@@ -224,5 +185,21 @@ def _last_cell(run: LessonRun) -> int:
 def _code_cells(run: LessonRun) -> list[nbformat.NotebookNode]:
     if not run.notebook.exists():
         return []
-    notebook = nbformat.read(run.notebook, as_version=4)
-    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+    cells = nbformat.read(run.notebook, as_version=4).cells
+    return [cell for cell in cells if cell.cell_type == "code"]
+
+
+def _failing_line(traceback: Sequence[str]) -> str:
+    """The line that IPython's arrow points to: what an `assert` without a text says."""
+    arrow = re.search(r"^-+> \d+ (.*)", _uncolored("\n".join(traceback)), re.MULTILINE)
+    return arrow[1].strip() if arrow else ""
+
+
+def _brief(name: str, message: str) -> str:
+    """An error's name and at most two lines of what it says."""
+    lines = [line.strip() for line in _uncolored(message).splitlines()]
+    return f"{name}: " + "\n".join([line for line in lines if line][:2])[:400]
+
+
+def _uncolored(text: str) -> str:
+    return re.sub(r"\x1b\[[0-9;]*m", "", text)

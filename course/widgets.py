@@ -9,6 +9,7 @@ import nbformat
 VIEW = "application/vnd.jupyter.widget-view+json"
 STATE = "application/vnd.jupyter.widget-state+json"
 KEPT = "carlib_widget"  # in an output's metadata: its widget's last state, as HTML
+_REFERENCE = "IPY_MODEL_"
 
 
 def freeze_widgets(notebook: nbformat.NotebookNode) -> None:
@@ -43,31 +44,25 @@ def _as_html(model_id: str, widgets: Mapping[str, Any]) -> str:
     if kind == "OutputModel":
         return "".join(map(_output, state.get("outputs", [])))
     if "children" in state:
-        across = "display:flex;gap:1em" if kind == "HBoxModel" else ""
-        if kind == "GridBoxModel":
-            layout = widgets[state["layout"].removeprefix("IPY_MODEL_")]["state"]
-            columns = html.escape(layout.get("grid_template_columns") or "auto")
-            across = f"display:grid;grid-template-columns:{columns}"
-        ids = [child.removeprefix("IPY_MODEL_") for child in state["children"]]
-        inside = "".join(_as_html(child, widgets) for child in ids if child in widgets)
-        return f'<div style="{across}">{inside}</div>'
+        layout = widgets.get(state.get("layout", "").removeprefix(_REFERENCE), {"state": {}})
+        columns = layout["state"].get("grid_template_columns") or "auto"
+        styles = {
+            "HBoxModel": "display:flex;gap:1em",
+            "GridBoxModel": f"display:grid;grid-template-columns:{html.escape(columns)}",
+        }
+        children = (child.removeprefix(_REFERENCE) for child in state["children"])
+        inside = "".join(_as_html(child, widgets) for child in children if child in widgets)
+        return f'<div style="{styles.get(kind, "")}">{inside}</div>'
     if kind == "ImageModel":
-        data = next((b["data"] for b in widget.get("buffers", []) if b["path"] == ["value"]), "")
-        form = html.escape(state.get("format", "png"))
-        return f'<img alt="a picture made by the knob" src="data:image/{form};base64,{data}">'
+        buffers = {tuple(buffer["path"]): buffer["data"] for buffer in widget.get("buffers", [])}
+        return _image(buffers.get(("value",), ""), state.get("format", "png"))
     if kind in ("HTMLModel", "HTMLMathModel"):
         return f"<div>{state.get('value', '')}</div>"
-    label = html.escape(str(state.get("description", "")))
-    value = html.escape(_value(state))
+    value = state.get("value", "")
+    if state.get("_options_labels") and isinstance(state.get("index"), int):
+        value = state["_options_labels"][state["index"]]
+    label, value = html.escape(str(state.get("description", ""))), html.escape(str(value))
     return f"<div>{label}{': ' if label and value else ''}<b>{value}</b></div>"
-
-
-def _value(state: Mapping[str, Any]) -> str:
-    """What a knob points at: an option's label, or a value."""
-    options, index = state.get("_options_labels"), state.get("index")
-    if options and isinstance(index, int):
-        return str(options[index])
-    return str(state.get("value", ""))
 
 
 def _output(output: Mapping[str, Any]) -> str:
@@ -76,5 +71,10 @@ def _output(output: Mapping[str, Any]) -> str:
     if "text/html" in data:
         return data["text/html"]
     if "image/png" in data:
-        return f'<img alt="" src="data:image/png;base64,{data["image/png"]}">'
+        return _image(data["image/png"], "png")
     return f"<pre>{html.escape(output.get('text', data.get('text/plain', '')))}</pre>"
+
+
+def _image(base64: str, form: str) -> str:
+    source = f"data:image/{html.escape(form)};base64,{base64}"
+    return f'<img alt="a picture made by the knob" src="{source}">'

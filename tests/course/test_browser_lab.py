@@ -1,7 +1,5 @@
 """JupyterLab as `carlib lab` opens it; long work in it is watched, interrupted, restarted."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +10,7 @@ from lab_process import Lab, running_lab
 from lesson_view import LessonView
 from tiny_lessons import write_lesson
 
-pytestmark = needs_chromium
+pytestmark = [needs_chromium, pytest.mark.slow, pytest.mark.browser]
 START = """\
 from carlib import connect, create_tables, generate_cars, initial_load, sample_cars
 import pandas as pd

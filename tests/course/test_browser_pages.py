@@ -1,7 +1,5 @@
 """The pages of `carlib run`, as a reader sees them: light, dark and on paper, at 1300 pixels."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,14 +9,12 @@ from browsing import Watched, browser, needs_chromium
 from legible import faint_texts, wide_things
 from playwright.sync_api import Page
 
-from course.index import write_index
-from course.lessons import Lesson, find_lessons
-from course.pages import write_page
-from course.run import CourseRun, LessonRun
+from course.lessons import CourseRun, Lesson, LessonRun, find_lessons
+from course.pages import write_index, write_page
 
-pytestmark = needs_chromium
+pytestmark = [needs_chromium, pytest.mark.slow, pytest.mark.browser]
 LESSONS = find_lessons()
-each_lesson = pytest.mark.parametrize("lesson", LESSONS, ids=lambda one: f"{one.part}/{one.name}")
+each_lesson = pytest.mark.parametrize("lesson", LESSONS, ids=str)
 
 
 @pytest.fixture(scope="module")

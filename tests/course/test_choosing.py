@@ -5,15 +5,10 @@ from pathlib import Path
 import pytest
 from tiny_lessons import write_lesson
 
-from course.errors import (
-    LessonFormError,
-    LessonsNotFound,
-    UnknownLesson,
-    UnknownParameter,
-    WrongParameterType,
-)
+from course.errors import LessonFormError, LessonsNotFound, UnknownLesson, UsageError
 from course.lessons import Lesson, choose_lessons, find_lessons
-from course.parameters import assign_parameters, convert, declared_parameters
+from course.parameters import convert, declared_parameters
+from course.run import plan_run
 
 
 @pytest.fixture
@@ -30,58 +25,49 @@ def lessons(tmp_path: Path) -> list[Lesson]:
     return find_lessons(tmp_path)
 
 
-def _names(lessons: list[Lesson]) -> list[str]:
-    return [f"{lesson.part}/{lesson.name}" for lesson in lessons]
-
-
-def test_lessons_are_found_by_part_and_number(lessons: list[Lesson]) -> None:
-    assert _names(lessons) == ["1_core/01_schema", "1_core/02_initial_load", "2_more/01_files"]
-
-
-def test_no_lessons_is_said(tmp_path: Path) -> None:
+def test_lessons_are_found_by_part_and_number(lessons: list[Lesson], tmp_path: Path) -> None:
+    names = ["1_core/01_schema", "1_core/02_initial_load", "2_more/01_files"]
+    assert list(map(str, lessons)) == names
     with pytest.raises(LessonsNotFound, match="found none in"):
         find_lessons(tmp_path / "missing")
 
 
 @pytest.mark.parametrize(
-    ("wanted", "chosen"),
+    ("words", "indexes"),
     [
-        ([], [0, 1, 2]),
-        (["02"], [1]),
-        (["2"], [1]),
-        (["initial_load"], [1]),
-        (["02_initial_load.ipynb"], [1]),
-        (["1_core/01"], [0]),
-        (["files", "1_core/1"], [0, 2]),
-        (["1_core", "02"], [0, 1]),
+        ("", [0, 1, 2]),
+        ("02", [1]),
+        ("2", [1]),
+        ("initial_load", [1]),
+        ("02_initial_load.ipynb", [1]),
+        ("1_core/01", [0]),
+        ("files 1_core/1", [0, 2]),
+        ("1_core 02", [0, 1]),
     ],
 )
 def test_lessons_are_chosen_by_what_a_person_types(
-    lessons: list[Lesson], wanted: list[str], chosen: list[int]
+    lessons: list[Lesson], words: str, indexes: list[int]
 ) -> None:
-    assert choose_lessons(lessons, wanted) == [lessons[index] for index in chosen]
+    assert choose_lessons(lessons, words.split()) == [lessons[index] for index in indexes]
 
 
 @pytest.mark.parametrize(
-    ("wanted", "said"),
+    ("name", "message"),
     [
         ("07", "No lesson '07'.*1_core/01_schema, 1_core/02_initial_load, 2_more/01_files"),
         ("shema", "Did you mean 'schema'"),  # codespell:ignore
         ("01", "'01' is more than one lesson: 1_core/01_schema, 2_more/01_files"),
     ],
 )
-def test_an_unknown_lesson_is_refused(lessons: list[Lesson], wanted: str, said: str) -> None:
-    with pytest.raises(UnknownLesson, match=said):
-        choose_lessons(lessons, ["02", wanted])
+def test_an_unknown_lesson_is_refused(lessons: list[Lesson], name: str, message: str) -> None:
+    with pytest.raises(UnknownLesson, match=message):
+        choose_lessons(lessons, ["02", name])
 
 
 @pytest.mark.parametrize(
     ("opening", "sentence"),
     [
-        (
-            "We **store** `cars` in [three](x.md) tables.\nThen more.",
-            "We store cars in three tables.",
-        ),
+        ("We **store** `cars` in [three](x.md) tables.\nMore.", "We store cars in three tables."),
         ("Without an end", "Without an end"),
         ("Why `car_brand` is a table? Because.", "Why car_brand is a table?"),
     ],
@@ -95,12 +81,8 @@ def test_a_lesson_has_a_title_and_an_opening_sentence(
 
 def test_parameters_are_read_without_running_the_cell() -> None:
     source = '# how many\nrows = 1_000  # cars\nname = "a = b"\nrate = -0.5\nparts = ["x", None]\n'
-    assert declared_parameters(source) == {
-        "rows": 1000,
-        "name": "a = b",
-        "rate": -0.5,
-        "parts": ["x", None],
-    }
+    expected = {"rows": 1000, "name": "a = b", "rate": -0.5, "parts": ["x", None]}
+    assert declared_parameters(source) == expected
 
 
 @pytest.mark.parametrize(
@@ -112,66 +94,68 @@ def test_a_parameters_cell_holds_plain_literals_only(source: str) -> None:
         declared_parameters(source, "01_schema")
 
 
-def test_values_go_to_the_lessons_that_declare_them(lessons: list[Lesson]) -> None:
-    given = {"rows": "7", "schema": "mine"}
-    assert assign_parameters(lessons[:2], given) == [
-        {"schema": "mine"},
-        {"rows": 7, "schema": "mine"},
-    ]
+def test_values_go_to_the_lessons_that_declare_them(lessons: list[Lesson], tmp_path: Path) -> None:
+    course = plan_run(lessons[:2], tmp_path / "out", {"rows": "7", "schema": "mine"}, "Ada")
+    parameters = [run.parameters for run in course.lessons]
+    assert parameters == [{"schema": "mine"}, {"rows": 7, "schema": "mine"}]
+    assert course.lessons[0].notebook == tmp_path / "out" / "1_core" / "01_schema.ipynb"
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
-    [("rowz", "'rowz'. Did you mean 'rows'.*schema, rows"), ("rows", "'rows'.*schema")],
+    ("count", "name", "value", "message"),
+    [
+        (3, "rowz", "5", "'rowz'. Did you mean 'rows'.*declare: schema, rows"),
+        (1, "rows", "5", "'rows'.*declare: schema"),
+        (3, "rows", "many", "'rows' takes a whole number .its default is 5., found 'many'"),
+    ],
 )
-def test_a_parameter_that_no_lesson_declares_is_refused(
-    lessons: list[Lesson], name: str, said: str
+def test_a_parameter_that_would_change_nothing_is_refused(
+    lessons: list[Lesson], tmp_path: Path, count: int, name: str, value: str, message: str
 ) -> None:
-    chosen = lessons if name == "rowz" else lessons[:1]
-    with pytest.raises(UnknownParameter, match=said):
-        assign_parameters(chosen, {"schema": "x", name: "5"})
+    with pytest.raises(UsageError, match=message):
+        plan_run(lessons[:count], tmp_path, {"schema": "x", name: value})
+
+
+WRONG = object()
 
 
 @pytest.mark.parametrize(
-    ("text", "default", "value"),
+    ("value", "default", "expected"),
     [
         ("12", 5, 12),
         ("100_000", 5, 100_000),
         ("-3", 5, -3),
+        (7, 5, 7),
+        ("1.5", 5, WRONG),
+        ("1,000", 5, WRONG),
+        ("", 5, WRONG),
+        (True, 5, WRONG),
         ("1e-3", 0.5, 0.001),
         ("2", 0.5, 2.0),
+        ("x", 0.5, WRONG),
         ("True", False, True),
         ("false", True, False),
+        ("1", True, WRONG),
         ("12", "text", "12"),
         ("C:\\new", "", "C:\\new"),
         ("", "text", ""),
+        (5, "text", WRONG),
         ("[1, 2]", [], [1, 2]),
+        ("(1, 2)", [], WRONG),
+        ("[1", [], WRONG),
+        ("{[]: 1}", {}, WRONG),
         ("5", None, 5),
         ("five", None, "five"),
-        (7, 5, 7),
     ],
 )
-def test_a_value_becomes_what_the_default_is(text: object, default: object, value: object) -> None:
-    found = convert("name", text, default)
-    assert (found, type(found)) == (value, type(value))
-
-
-@pytest.mark.parametrize(
-    ("text", "default", "wanted"),
-    [
-        ("1.5", 5, "a whole number"),
-        ("many", 5, "a whole number"),
-        ("1,000", 5, "a whole number"),
-        ("", 5, "a whole number"),
-        ("x", 0.5, "a number"),
-        ("1", True, "true or false"),
-        ("(1, 2)", [], "a list"),
-        ("[1", [], "a list"),
-        (True, 5, "a whole number"),
-        (5, "text", "a text"),
-    ],
-)
-def test_a_value_of_another_kind_is_refused(text: object, default: object, wanted: str) -> None:
-    with pytest.raises(WrongParameterType, match=f"'rows' takes {wanted}") as caught:
-        convert("rows", text, default)
-    assert f"found {text!r}" in str(caught.value)
+def test_a_value_becomes_what_the_default_is(
+    value: object, default: object, expected: object
+) -> None:
+    if expected is WRONG:
+        with pytest.raises(UsageError, match="'rows' takes") as caught:
+            convert("rows", value, default)
+        assert f"found {value!r}" in str(caught.value)
+    else:
+        converted = convert("rows", value, default)
+        assert (converted, type(converted)) == (expected, type(expected))

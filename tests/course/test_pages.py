@@ -10,8 +10,8 @@ from tiny_lessons import write_lesson
 
 from carlib.diagram import entity_relationship_diagram
 from carlib.tables import TABLES, Base
+from course.diagram import draw_er_diagram
 from course.lessons import find_lessons
-from course.mermaid import draw_er_diagram
 from course.run import run_lessons
 from course.widgets import KEPT, freeze_widgets
 
@@ -87,19 +87,23 @@ def test_links_lead_to_the_pages_of_the_run(pages: list[str]) -> None:
 
 def test_the_tables_of_the_course_are_drawn_whole() -> None:
     drawing = draw_er_diagram(entity_relationship_diagram(Base.metadata))
-    texts = {element.text for element in ElementTree.fromstring(drawing).iter() if element.text}
+    texts = [element.text for element in ElementTree.fromstring(drawing).iter() if element.text]
+    words = set(" ".join(texts).split())
     for table in TABLES:
-        assert {table.name, *table.columns.keys()} <= texts
+        assert {table.name, *table.columns.keys()} <= words
     boxes = re.findall(r'<rect x="([\d.]+)" y="([\d.]+)" width="([\d.]+)"', drawing)
     width = float(re.search(r'viewBox="0 0 ([\d.]+)', drawing)[1])
     assert all(float(x) + float(w) <= width for x, _, w in boxes)
 
 
-def test_tables_that_refer_to_themselves_or_in_a_circle_are_drawn() -> None:
-    circle = "erDiagram\n a ||--o{ b : has\n b ||--o{ a : has\n a ||--o{ a : has\n"
-    assert draw_er_diagram(circle).count("<rect") == 4
-
-
-@pytest.mark.parametrize("source", ["", "graph TD\n A --> B", "erDiagram\n a }|..|{ b : odd"])
+@pytest.mark.parametrize(
+    "source",
+    [
+        "",
+        "graph TD\n A --> B",
+        "erDiagram\n a }|..|{ b : odd",
+        "erDiagram\n a ||--o{ b : has\n b ||--o{ a : has",
+    ],
+)
 def test_what_is_not_understood_stays_text(source: str) -> None:
     assert draw_er_diagram(source) is None

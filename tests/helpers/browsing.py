@@ -4,8 +4,6 @@ Playwright brings no browser that can be had without a download: the system's ow
 without one the tests that need it say that they were skipped.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 from collections.abc import Iterator

@@ -3,8 +3,6 @@
 The kernels in which lessons run load this module when they start; there `DRAWN` fills up.
 """
 
-from __future__ import annotations
-
 import re
 from typing import Any
 

@@ -9,8 +9,6 @@ and V. Setlur, "An Engineering Model for Color Difference as a Function of Size"
 which difference in each direction of CIELAB half of the people notice in marks of a given angle.
 """
 
-from __future__ import annotations
-
 from itertools import combinations
 
 import numpy as np

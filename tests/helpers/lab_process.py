@@ -1,7 +1,5 @@
 """JupyterLab as `make lab` starts it, on a copy of lessons, with a data folder of its own."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -1,7 +1,5 @@
 """What makes a page legible, measured in a browser: contrast of its texts, and what is too wide."""
 
-from __future__ import annotations
-
 from playwright.sync_api import Page
 
 LEAST_CONTRAST = 4.5  # WCAG 2.2, success criterion 1.4.3, level AA
@@ -39,7 +37,9 @@ _CONTRASTS = """(where) => {
     while (walker.nextNode()) {
       const element = walker.currentNode.parentElement;
       const text = walker.currentNode.textContent.trim();
-      if (!text || element.closest('script, style, math') || !element.checkVisibility()) continue;
+      if (!text || element.closest('script, style, math')) continue;
+      // What appears under the mouse only, such as a copy button, is transparent or hidden.
+      if (!element.checkVisibility({checkOpacity: true, checkVisibilityCSS: true})) continue;
       const style = getComputedStyle(element);
       const drawn = element.closest('svg');
       const back = drawn ? behind(drawn) : behind(element);

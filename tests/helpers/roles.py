@@ -1,7 +1,5 @@
 """Roles of a test's server: its owner, and `learner`, who has a password and no rights."""
 
-from __future__ import annotations
-
 from sqlalchemy import URL, Engine
 
 COMMON = "a-common-passw0rd"  # learner's

@@ -1,75 +1,18 @@
-"""The book in a real browser: from files and from a server, searched, copied from, legible.
-
-Skipped where there is no Chromium: Playwright brings none that can be had without a download.
-"""
+"""The book in a real browser: from files and from a server, searched, copied from, legible."""
 
 import functools
-import os
-import shutil
 import threading
 from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from book_site import EXTRA, Site
-from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
+from browsing import PATIENCE, WIDTH, Watched, browser, needs_chromium
+from legible import faint_texts
+from playwright.sync_api import Page, expect
 
-CHROMIUM = next(
-    filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])), ""
-)
-FLAGS = [
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-if hasattr(os, "geteuid") and os.geteuid() == 0:
-    FLAGS.append("--no-sandbox")  # Chromium refuses to run as root with it
 LESSON = "notebooks/1_core/01_schema.html"
-PATIENCE = 60_000  # milliseconds; other work may make the machine slow
-LEAST_CONTRAST = 4.5  # WCAG 2.2, success criterion 1.4.3, level AA
-
-pytestmark = pytest.mark.skipif(not CHROMIUM, reason="there is no Chromium on the PATH")
-
-# Of each piece of text that is shown: its contrast with what is behind it, and the text.
-CONTRASTS = """() => {
-  const canvas = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
-  const rgba = color => {
-    canvas.clearRect(0, 0, 1, 1);
-    canvas.fillStyle = color;
-    canvas.fillRect(0, 0, 1, 1);
-    return [...canvas.getImageData(0, 0, 1, 1).data];
-  };
-  const over = (front, back) => {
-    const alpha = front[3] / 255;
-    return [0, 1, 2].map(i => front[i] * alpha + back[i] * (1 - alpha));
-  };
-  const behind = element => {
-    if (!element) return [255, 255, 255];
-    const color = rgba(getComputedStyle(element).backgroundColor);
-    return color[3] === 255 ? color.slice(0, 3) : over(color, behind(element.parentElement));
-  };
-  const luminance = rgb => {
-    const [r, g, b] = rgb.map(c => c / 255).map(
-      c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-  };
-  const found = [];
-  const walker = document.createTreeWalker(document.querySelector('article'), NodeFilter.SHOW_TEXT);
-  while (walker.nextNode()) {
-    const element = walker.currentNode.parentElement;
-    const text = walker.currentNode.textContent.trim();
-    const drawn = element.closest('svg, math, button, .headerlink');
-    if (!text || drawn || !element.checkVisibility()) continue;
-    const back = behind(element);
-    const tones = [luminance(over(rgba(getComputedStyle(element).color), back)), luminance(back)];
-    const contrast = (Math.max(...tones) + 0.05) / (Math.min(...tones) + 0.05);
-    found.push([contrast, text.slice(0, 40), getComputedStyle(element).color, String(back)]);
-  }
-  return found;
-}"""
+pytestmark = [needs_chromium, pytest.mark.slow, pytest.mark.browser]
 
 
 class _Quiet(SimpleHTTPRequestHandler):
@@ -90,37 +33,19 @@ def served(site: Site) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContext]:
-    """Chromium with a profile of its own."""
-    with sync_playwright() as playwright:
-        context = playwright.chromium.launch_persistent_context(
-            tmp_path_factory.mktemp("profile"),
-            executable_path=CHROMIUM,
-            headless=True,
-            args=FLAGS,
-            viewport={"width": 1300, "height": 900},
-            timeout=PATIENCE,
-        )
-        context.set_default_timeout(PATIENCE)
-        yield context
-        context.close()
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+    with browser(tmp_path_factory.mktemp("profile")) as found:
+        yield found
 
 
 @pytest.fixture
-def page(browser: BrowserContext) -> Iterator[Page]:
+def page(watched: Watched) -> Iterator[Page]:
     """A page that may not complain, nor ask anyone but this machine."""
-    page = browser.new_page()
-    complaints: list[str] = []
-    asked: list[str] = []
-    page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("request", lambda request: asked.append(request.url))
+    page = watched.context.new_page()
     yield page
     page.close()
-    assert complaints == []
-    assert asked
-    own = ("file://", "http://127.0.0.1:", "data:")
-    assert [url for url in asked if not url.startswith(own)] == []
+    assert watched.errors == []
+    assert watched.strangers == []
 
 
 @pytest.mark.parametrize("how", ["as files", "served"])
@@ -162,16 +87,14 @@ def test_the_copy_button_copies_the_code_alone(site: Site, page: Page) -> None:
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_texts_stand_out_from_what_is_behind_them(site: Site, page: Page, theme: str) -> None:
     page.emulate_media(color_scheme=theme)
-    for name in (LESSON, "notebooks/1_core/03_delta_load.html", "README.html", EXTRA):
+    for name in (LESSON, "README.html", EXTRA):
         page.goto((site.folder / name).as_uri())
         assert page.locator("html").get_attribute("data-theme") == theme
         page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
-        found = page.evaluate(CONTRASTS)
-        assert len(found) > 5
-        assert not [one for one in found if one[0] < LEAST_CONTRAST], name
+        assert faint_texts(page, "article") == [], name
 
 
-@pytest.mark.parametrize("width", [1300, 400])
+@pytest.mark.parametrize("width", [WIDTH, 400])
 def test_nothing_is_wider_than_the_page(site: Site, page: Page, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 900})
     for name in site.pages:

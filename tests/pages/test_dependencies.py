@@ -16,8 +16,8 @@ PYPROJECT = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
 METADATA = tomllib.loads(PYPROJECT)
 DIRECT = [
     Requirement(line)
-    for line in METADATA["project"]["dependencies"]
-    + sum(METADATA["dependency-groups"].values(), [])
+    for lines in (METADATA["project"]["dependencies"], *METADATA["dependency-groups"].values())
+    for line in lines
 ]
 
 # Direct dependencies that no file imports, each with the text that puts it to use.

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from sphinx.application import Sphinx
 
-from course.index import part_name
 from course.lessons import find_lessons
 
 # The order of the documents that are known; others follow by name.
@@ -19,7 +18,7 @@ def add_contents(app: Sphinx, docname: str, source: list[str]) -> None:
     entries: dict[str, list[str]] = {}
     for lesson in find_lessons(Path(app.srcdir) / "notebooks"):
         page = lesson.path.relative_to(Path(app.srcdir).resolve()).with_suffix("").as_posix()
-        entries.setdefault(part_name(lesson.part), []).append(page)
+        entries.setdefault(lesson.part_title, []).append(page)
     listed = {page for pages in entries.values() for page in pages}
     documents = sorted(app.env.found_docs - listed - {app.config.root_doc})
     entries["About the course"] = sorted(

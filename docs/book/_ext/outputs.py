@@ -8,8 +8,7 @@ import nbformat
 from number_columns import mark_numbers
 from sphinx.application import Sphinx
 
-from course.pages import draw_diagrams
-from course.widgets import freeze_widgets
+from course.pages import make_static
 
 
 def prepare_notebook(app: Sphinx, docname: str, source: list[str]) -> None:
@@ -17,8 +16,7 @@ def prepare_notebook(app: Sphinx, docname: str, source: list[str]) -> None:
     if not str(app.env.doc2path(docname)).endswith(".ipynb"):
         return
     notebook = nbformat.reads(source[0], as_version=4)
-    freeze_widgets(notebook)
-    draw_diagrams(notebook)
+    make_static(notebook)
     for data in _outputs(notebook):
         if is_widget(data.get("text/plain", "")):
             data["text/html"] = _framed(data.get("text/html", ""))
@@ -42,11 +40,9 @@ def _outputs(notebook: nbformat.NotebookNode) -> Iterator[dict[str, str]]:
 
 def _framed(state: str) -> str:
     """A widget's last state, or where none was kept, a word about what would be there."""
-    said = "At the end of the lesson they stood so:" if state else "The next cell turns them."
-    return (
-        '<div class="widget-state">'
-        f"<small>In JupyterLab, controls stand here. {said}</small>{state}</div>"
-    )
+    note = "At the end of the lesson they stood so:" if state else "The next cell turns them."
+    note = f"<small>In JupyterLab, controls stand here. {note}</small>"
+    return f'<div class="widget-state">{note}{state}</div>'
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
