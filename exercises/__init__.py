@@ -21,9 +21,9 @@ notebook and the tests find new objects and new modules by themselves. Six steps
    a hint for each. A wrong answer replaces parts of the solution (``replace``) or is given in full.
 5. Rely on the lesson's tables but never on their rows: learners choose how many there are. The
    rows that separate right from wrong come with the exercise (`Setup`), and its note mentions them.
-6. Run ``pytest tests/exercises/test_exercises.py -k NAME``, and once more with ``-m slow``. On
-   3,000 cars, on two and on none, the solution must be accepted, and every wrong answer refused
-   with its own hint.
+6. Run ``pytest tests/exercises/test_exercises.py -k NAME``. On 3,000 cars, on two and on none (the
+   last two are marked slow), the solution must be accepted, and every wrong answer refused with
+   its own hint.
 """
 
 from exercises.exercise import Exercise, Setup, WrongAnswer

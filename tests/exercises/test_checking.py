@@ -241,8 +241,8 @@ def test_in_a_notebook(tables):
 
 def test_a_misspelled_exercise_or_lesson_is_named(tables):
     ex = OpenLesson((COUNT, NINE), tables)
-    with pytest.raises(AttributeError, match=r"is called coutn; there are count, nine\."):
-        _ = ex.coutn  # codespell:ignore
+    with pytest.raises(AttributeError, match=r"is called counts; there are count, nine\."):
+        _ = ex.counts
     with pytest.raises(UnknownLesson, match=r"\(lesson_01, lesson_02.*\), found 'lesson_1'"):
         open_lesson(tables, "lesson_1")
 

@@ -139,10 +139,10 @@ SAAB, HONDA = ("Saab", 1), ("Honda", 2)
             "Expected 2 rows, found 1 row. Missing: the row ('Saab', 1).",
         ),
         (
-            table(("Fiat", 3), HONDA, ("Saab", 0)),
-            table(HONDA, ("Fiat", 3), SAAB),
+            table(HONDA, ("Saab", 0)),
+            table(("Audi", 5), HONDA, SAAB),
             {},
-            "Expected the row ('Saab', 0), found ('Saab', 1).",
+            "Expected 2 rows, found 3 rows. Expected the row ('Saab', 0), found ('Saab', 1).",
         ),
         (table(HONDA, SAAB), table(SAAB, HONDA), {}, None),
         (table(HONDA, SAAB), table(HONDA, SAAB), {"ordered": True}, None),
