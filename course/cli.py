@@ -15,7 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from course.errors import CourseError, UsageError
+from course.errors import UsageError
 
 _EXIT_STATUS = """\
 exit status: 0 done, 1 failed, 2 nothing was done (a misspelled option, lesson or parameter),
@@ -28,15 +28,7 @@ class Stopped(KeyboardInterrupt):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command.
-
-    Args:
-        argv: The words after ``carlib``; by default those of this process.
-
-    Returns:
-        The exit status: 0 done, 1 failed, 2 not done as asked, 128 plus the number of the signal
-        that stopped it.
-    """
+    """Run the command of `argv`, by default of this process; return its exit status."""
     options, rest = make_parser().parse_known_args(argv)
     if rest and options.command is not _lab:
         options.parser.error(f"unknown: {' '.join(rest)}. Try --help.")
@@ -48,28 +40,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("Stopped.", file=sys.stderr)
         return stopped.args[0]
     except Exception as error:
-        if not _is_named(error):
+        # By the package, not by the class: the doctor works where carlib can't be imported.
+        if type(error).__module__.partition(".")[0] not in ("carlib", "course", "servers"):
             raise
         print(f"carlib: {error}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
 
 
-def _is_named(error: Exception) -> bool:
-    if isinstance(error, CourseError):
-        return True
-    from carlib.errors import CarlibError  # not above: the doctor works without carlib
-    from servers.postgres import ServerError
-
-    return isinstance(error, CarlibError | ServerError)
-
-
 @contextlib.contextmanager
 def _stop_in_order() -> Iterator[None]:
-    """Turn the first SIGINT or SIGTERM into an exception; from then on ignore both.
-
-    The impatient press Ctrl-C again while a server is being stopped, or when all is done but the
-    exit itself, whose status says why the process ended.
-    """
+    """Turn the first SIGINT or SIGTERM into an exception; ignore both while all is cleaned up."""
 
     def stop(number: int, _frame: FrameType | None) -> None:
         for each in previous:
@@ -118,8 +98,8 @@ def _run(options: argparse.Namespace) -> int:
     from course.run import run_lessons  # slow to import: only once the words are right
 
     course = run_lessons(lessons, output, values=values, database_url=url)
-    count = f"{len(lessons)} lesson{'s' * (len(lessons) > 1)}"
     seconds = sum(run.seconds for run in course.lessons)
+    count = f"{len(lessons)} lesson{'s' * (len(lessons) > 1)}"
     print(f"{count} ok in {seconds:.0f} s. Read {output / 'index.html'}")
     return 0
 
@@ -133,15 +113,14 @@ def _lab(options: argparse.Namespace) -> int:
       carlib lab
       carlib lab initial_load --no-browser
     """
-    from course.lab import copy_lessons, open_lab
+    from course.lab import copy_lessons, copy_of, open_lab
     from course.lessons import choose_lessons, find_lessons
 
     lessons = find_lessons(options.notebooks)
     lesson = choose_lessons(lessons, [options.lesson])[0]
     if not options.original:
-        copy = copy_lessons(lessons)
-        print(copy, file=sys.stderr)
-        lesson = copy.copy_of(lesson)
+        print(*copy_lessons(lessons), sep="\n", file=sys.stderr)
+        lesson = copy_of(lesson)
     open_lab(lesson, options.rest)
     return 0
 
@@ -182,11 +161,8 @@ def _roles(options: argparse.Namespace) -> int:
     from course.roles import make_roles
 
     roles = make_roles(options.class_file, options.output, options.database_url)
-    if roles:
-        count = f"{len(roles)} role{'s' * (len(roles) > 1)}"
-        print(f"{count} made: {', '.join(roles)}. Their URLs are in {options.output}")
-    else:
-        print("No role made: the variable of each learner is set.")
+    where = f"Their URLs are in {options.output}" if roles else "Each learner's variable is set"
+    print(f"Roles made: {', '.join(roles) or 'none'}. {where}")
     return 0
 
 
@@ -205,10 +181,9 @@ def _execute(options: argparse.Namespace) -> int:
 
 
 def make_parser() -> argparse.ArgumentParser:
-    common: dict[str, Any] = {
-        "formatter_class": argparse.RawDescriptionHelpFormatter,
-        "allow_abbrev": False,
-    }
+    """Describe the command line: each command with its options."""
+    form = argparse.RawDescriptionHelpFormatter
+    common: dict[str, Any] = {"formatter_class": form, "allow_abbrev": False}
     about = "The commands of the workbook on storing data in PostgreSQL."
     parser = argparse.ArgumentParser("carlib", description=about, epilog=_EXIT_STATUS, **common)
     version = f"carlib {metadata.version('carlib')}"

@@ -12,11 +12,7 @@ from servers.postgres import temporary_server
 
 @contextlib.contextmanager
 def run_database(database_url: str | None = None) -> Iterator[tuple[dict[str, str], str]]:
-    """Provide a server while lessons run, never the one with a learner's data.
-
-    Args:
-        database_url: A server to use. Without it, an embedded one starts in a temporary folder, and
-            goes with that folder at the end.
+    """Provide a server while lessons run: the one that is named, else a temporary one.
 
     Yields:
         What to add to the kernels' environment so that `connect` finds it, and its version.
@@ -36,17 +32,10 @@ def run_database(database_url: str | None = None) -> Iterator[tuple[dict[str, st
 
 
 def server_version(database_url: str | URL | None = None) -> str:
-    """Connect as lessons do, make a schema and drop it again.
-
-    Args:
-        database_url: As for `connect`.
-
-    Returns:
-        The server's version, for example ``PostgreSQL 18.6``.
+    """Connect as lessons do, make a schema, drop it, and return ``PostgreSQL 18.6`` or the like.
 
     Raises:
         CarlibError: As `connect` does.
-        ServerError: As `connect` does.
     """
     schema = f"carlib_check_{secrets.token_hex(4)}"
     engine = connect(database_url, schema=schema)

@@ -28,29 +28,21 @@ class WrongParameterType(UsageError):
     """The value can't stand where the lesson's own default stands."""
 
 
-class LessonFormError(CourseError):
-    """A lesson's notebook is not built the way that the course's tools expect."""
-
-
-class CopyFailed(CourseError):
-    """The learner's own copy of the lessons can't be made."""
-
-
-class LessonFailed(CourseError):
-    """A cell of a lesson raised an error, or its kernel died."""
-
-
 class ClassFileError(UsageError):
-    """The file that describes a class can't be read or says something that can't be done."""
-
-
-class RolesFailed(CourseError):
-    """The roles of a class could not be made on the server; it is as it was."""
+    """The table of a class can't be read, or has a mistake."""
 
 
 class NothingToGrade(UsageError):
     """There is no notebook of a lesson in the folder that was named."""
 
 
-class GradingFailed(CourseError):
-    """Grading itself can't be done here, whatever the answers are."""
+class LessonFormError(CourseError):
+    """A lesson's notebook is not built the way that the course's tools expect."""
+
+
+class LessonFailed(CourseError):
+    """A cell of a lesson raised an error, or its kernel died."""
+
+
+class RolesFailed(CourseError):
+    """The roles of a class could not be made on the server; it is as it was."""

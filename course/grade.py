@@ -28,10 +28,10 @@ from carlib import connect, create_tables, generate_cars, initial_load
 from carlib.text import printable
 from course.errors import NothingToGrade, UsageError
 from course.lessons import Lesson, assign_parameters, choose_lessons, find_lessons
+from course.solutions import exercises_asked
 from exercises.checking import check
 from exercises.exercise import Exercise
 from exercises.feedback import Feedback, Outcome
-from exercises.notebook import exercises_of
 from servers.postgres import temporary_server
 
 ROWS = "10000"  # enough for every lesson to run through, and quick
@@ -100,7 +100,7 @@ def grade(options: argparse.Namespace) -> int:
         ServerError: No server can be started here.
     """
     lessons = choose_lessons(find_lessons(options.notebooks), options.only)
-    asked = {lesson: found for lesson in lessons if (found := exercises_asked(lesson))}
+    asked = {lesson: found for lesson in lessons if (found := exercises_asked(lesson.code))}
     total = sum(map(len, asked.values()))
     if options.require not in (None, "all", *map(str, range(total + 1))):
         raise UsageError(f"--require takes 'all' or 0 to {total}, found {options.require!r}.")
@@ -117,7 +117,7 @@ def grade(options: argparse.Namespace) -> int:
             for (lesson, exercises), values in zip(asked.items(), parameters, strict=True):
                 path = notebooks.get(lesson.name)
                 verdict = UNTRIED if path else MISSING
-                graded = LessonGrade(lesson.name, {name: Grade(verdict) for name in exercises})
+                graded = LessonGrade(lesson.name, {each.name: Grade(verdict) for each in exercises})
                 learner.lessons.append(graded)
                 if path:
                     print(f"{printable(name)} {lesson.name}", file=sys.stderr, flush=True)
@@ -134,14 +134,6 @@ def grade(options: argparse.Namespace) -> int:
     if short := sum(learner.right < required for learner in learners):
         print(f"Fewer than {required} of {total} right: {short} of {len(learners)}.")
     return 1 if short else 0
-
-
-def exercises_asked(lesson: Lesson) -> dict[str, Exercise]:
-    """Return the exercises that a lesson asks by their names, in the order of their module."""
-    text = "\n".join(cell.source for cell in lesson.notebook.cells if cell.cell_type == "code")
-    opened = re.search(r"open_lesson\(\s*\w+\s*,\s*[\"'](\w+)[\"']", text)
-    exercises = exercises_of(opened[1]) if opened else ()
-    return {each.name: each for each in exercises if f"ex.{each.name}.check(" in text}
 
 
 def find_learners(folders: Sequence[Path], lessons: Sequence[Lesson]) -> dict[str, dict[str, Path]]:
@@ -178,7 +170,7 @@ def find_learners(folders: Sequence[Path], lessons: Sequence[Lesson]) -> dict[st
 
 def grade_notebook(
     path: Path,
-    exercises: dict[str, Exercise],
+    exercises: Sequence[Exercise],
     graded: LessonGrade,
     values: dict[str, object],
     seconds: float,
@@ -205,11 +197,15 @@ def grade_notebook(
         url = server.url.render_as_string(hide_password=False)
         environment |= {"CARLIB_DATABASE_URL": url, "IPYTHONDIR": folder, "TQDM_DISABLE": "1"}
         try:
-            client.execute(env=environment)
+            client.reset_execution_trackers()
+            with client.setup_kernel(env=environment):  # execute() takes over our signals
+                for index, cell in enumerate(notebook.cells):
+                    client.execute_cell(cell, index)
         except (CellTimeoutError, DeadKernelError) as error:
             dead = isinstance(error, DeadKernelError)
             reason = "the kernel died" if dead else f"a cell took longer than {seconds:g} s"
             graded.problems.append(f"The rest was not run: {reason}.")
+    by_name = {exercise.name: exercise for exercise in exercises}
     for output in (output for cell in notebook.cells for output in cell.outputs):
         if output.output_type == "error":
             graded.problems.append(f"{output.ename}: {output.evalue}"[:300])
@@ -218,7 +214,7 @@ def grade_notebook(
                 name, answer, kind, *parts = told
                 feedback, item = Feedback(Outcome(kind), *parts), graded.exercises[name]
                 if feedback.outcome is not Outcome.UNTRIED:  # a stub left standing below an answer
-                    feedback = check(exercises[name], answer, engine) if answer else feedback
+                    feedback = check(by_name[name], answer, engine) if answer else feedback
                     item.verdict, item.answer = VERDICTS[feedback.outcome], answer
                     item.text = repr(feedback).partition("\n")[2].strip()
 

@@ -1,28 +1,33 @@
-"""The lessons: which there are, which a person chose, and what became of them in a run."""
+"""The lessons: which there are, which a person chose, what they let one change, how a run went."""
 
+import ast
 import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import nbformat
 
 from carlib.text import did_you_mean
-from course.errors import LessonsNotFound, UnknownLesson, UnknownParameter
-from course.parameters import convert, declared_parameters
+from course.errors import (
+    LessonFormError,
+    LessonsNotFound,
+    UnknownLesson,
+    UnknownParameter,
+    WrongParameterType,
+)
 
 _FILE = re.compile(r"\d\d_\w+\.ipynb")
+_TYPES = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 
 
 @dataclass(frozen=True)
 class Lesson:
-    """One lesson's notebook, read when something of it is asked for.
-
-    Attributes:
-        path: The notebook, for example ``notebooks/1_core/01_schema.ipynb``.
-    """
+    """One lesson's notebook, such as ``notebooks/1_core/01_schema.ipynb``, read when needed."""
 
     path: Path
 
@@ -56,6 +61,11 @@ class Lesson:
         return nbformat.read(self.path, as_version=4)
 
     @cached_property
+    def code(self) -> str:
+        """The text of all code cells."""
+        return "\n".join(c.source for c in self.notebook.cells if c.cell_type == "code")
+
+    @cached_property
     def parameters(self) -> dict[str, object]:
         """The names and default values of the cell tagged ``parameters``, in its order.
 
@@ -69,64 +79,33 @@ class Lesson:
 
     @cached_property
     def title(self) -> str:
-        """The first heading, or the file's name where there is none."""
-        headings = (re.search(r"^# +(.+)$", text, re.MULTILINE) for text in self._texts)
-        return next((_plain(heading[1]) for heading in headings if heading), self.name)
-
-    @cached_property
-    def summary(self) -> str:
-        """The opening sentence: the first one below the title."""
-        for text in self._texts:
-            below = re.sub(r"^#.*$", "", text, flags=re.MULTILINE).strip()
-            if below:
-                paragraph = " ".join(below.split("\n\n")[0].split())
-                return re.split(r"(?<=[.!?])\s", _plain(paragraph))[0]
-        return ""
-
-    @property
-    def _texts(self) -> list[str]:
-        return [cell.source for cell in self.notebook.cells if cell.cell_type == "markdown"]
+        """The first heading without Markdown's marks, or the name where there is none."""
+        texts = "\n".join(c.source for c in self.notebook.cells if c.cell_type == "markdown")
+        heading = re.search(r"^# +(.+)$", texts, re.MULTILINE)
+        return re.sub(r"\[(.+?)\]\(.+?\)|[*`]", r"\1", heading[1]) if heading else self.name
 
 
 @dataclass
 class LessonRun:
-    """What became of one lesson.
-
-    Attributes:
-        lesson: The lesson.
-        parameters: The values that replaced its defaults.
-        notebook: Where the executed notebook is, or will be.
-        page: The same as an HTML page.
-        status: ``ok``, ``failed`` or ``not run``.
-        seconds: How long it took; 0 when it was not run.
-        error: The failing cell and its error, when it failed.
-    """
+    """What became of one lesson; its `status` is ``ok``, ``failed`` or ``not run``."""
 
     lesson: Lesson
-    parameters: dict[str, object]
-    notebook: Path
-    page: Path
+    parameters: dict[str, object]  # the values that replace its defaults
+    notebook: Path  # where the executed notebook is, or will be
+    page: Path  # the same as HTML
     status: str = "not run"
     seconds: float = 0.0
-    error: str = ""
+    error: str = ""  # the failing cell and its error
 
 
 @dataclass
 class CourseRun:
-    """What became of all lessons of one run.
-
-    Attributes:
-        lessons: In the order in which they run.
-        index: The page that leads to all of them.
-        learner: Whose run it is, where it is one of a class.
-        server: The version of the server they ran on.
-        started: When, as `time.time` counts.
-    """
+    """What became of all lessons of one run, in their order."""
 
     lessons: list[LessonRun]
-    index: Path
-    learner: str = ""
-    server: str = ""
+    index: Path  # the page that leads to all of them
+    learner: str = ""  # whose run it is, where it is one of a class
+    server: str = ""  # the version of the server they ran on
     started: float = field(default_factory=time.time)
 
 
@@ -157,16 +136,13 @@ def find_lessons(folder: Path | None = None) -> list[Lesson]:
 
 
 def choose_lessons(lessons: Sequence[Lesson], names: Iterable[str]) -> list[Lesson]:
-    """Pick lessons by what a person types, keeping the course's order.
+    """Pick lessons by what a person types, each once, keeping the course's order.
 
     Args:
         lessons: All lessons.
         names: Numbers (``02`` or ``2``), names (``02_initial_load`` or ``initial_load``), file
             names, paths, or parts (``1_core``); a part may stand in front (``1_core/02``). None of
             them: all lessons.
-
-    Returns:
-        The chosen lessons, each once.
 
     Raises:
         UnknownLesson: One of `names` fits no lesson, or lessons of several parts.
@@ -183,10 +159,41 @@ def choose_lessons(lessons: Sequence[Lesson], names: Iterable[str]) -> list[Less
     return [lesson for lesson in lessons if lesson.path in chosen or not chosen]
 
 
+def _spellings(lesson: Lesson) -> set[str]:
+    short = {lesson.number, str(int(lesson.number)), lesson.name, lesson.name[3:]}
+    short.add(lesson.path.name)
+    return {lesson.part, str(lesson.path), *short, *(f"{lesson.part}/{name}" for name in short)}
+
+
+def _listing(lessons: Iterable[Lesson]) -> str:
+    return ", ".join(map(str, lessons))
+
+
+def declared_parameters(source: str, lesson: str) -> dict[str, object]:
+    """Read the names and defaults out of the source of a ``parameters`` cell without running it.
+
+    Raises:
+        LessonFormError: A line is not ``name = literal``.
+    """
+    parameters = {}
+    statement: Any = None  # what is no assignment has no targets
+    try:
+        for statement in ast.parse(source).body:
+            (target,) = statement.targets
+            parameters[target.id] = ast.literal_eval(statement.value)
+    except (AttributeError, SyntaxError, ValueError) as error:
+        found = ast.unparse(statement) if statement else error
+        raise LessonFormError(
+            f"The parameters cell of {lesson} should hold lines like `rows = 1000` only; "
+            f"found `{found}`."
+        ) from error
+    return parameters
+
+
 def assign_parameters(
     lessons: Sequence[Lesson], values: Mapping[str, object]
 ) -> list[dict[str, object]]:
-    """Say which lesson gets which values.
+    """Say which lesson gets which values; papermill itself accepts any name and any type.
 
     Args:
         lessons: The lessons to be run.
@@ -216,17 +223,23 @@ def assign_parameters(
     ]
 
 
-def _spellings(lesson: Lesson) -> set[str]:
-    short = {lesson.number, str(int(lesson.number)), lesson.name, lesson.name[3:]}
-    short.add(lesson.path.name)
-    return {lesson.part, str(lesson.path), *short, *(f"{lesson.part}/{name}" for name in short)}
+def convert(name: str, value: object, default: object) -> object:
+    """Read a parameter's value as the type of its default; a default of None takes anything.
 
-
-def _listing(lessons: Iterable[Lesson]) -> str:
-    return ", ".join(map(str, lessons))
-
-
-def _plain(markdown: str) -> str:
-    """Take off Markdown's links, emphasis and code marks."""
-    unlinked = re.sub(r"\[(.+?)\]\(.+?\)", r"\1", markdown)
-    return re.sub(r"\*\*|__|`|(?<!\w)[*_]|[*_](?!\w)", "", unlinked)
+    Raises:
+        WrongParameterType: `value` can't be read that way.
+    """
+    expected = type(default)
+    if isinstance(value, str) and expected is not str:
+        with suppress(KeyError, ValueError, SyntaxError, TypeError):
+            if expected is bool:
+                value = {"true": True, "false": False}[value.strip().lower()]
+            else:
+                value = expected(value) if expected in (int, float) else ast.literal_eval(value)
+    # By type, not isinstance: True is an int in Python, but no number of cars.
+    if default is None or type(value) is expected or (expected is float and type(value) is int):
+        return value
+    words = _TYPES.get(expected, f"a {expected.__name__}")
+    raise WrongParameterType(
+        f"The parameter {name!r} takes {words} (its default is {default!r}), found {value!r}."
+    )

@@ -14,7 +14,6 @@ import nbformat
 from jinja2 import DictLoader
 from nbconvert import HTMLExporter
 
-from course.diagram import draw_er_diagram
 from course.lessons import CourseRun, LessonRun
 from course.widgets import freeze_widgets
 
@@ -64,37 +63,10 @@ pre { white-space: pre-wrap; border-left: 3px solid #b3261e; padding-left: .8em;
 """
 
 
-def make_static(notebook: nbformat.NotebookNode) -> None:
-    """Replace widgets and diagrams by what a page can show without scripts; changes `notebook`."""
-    freeze_widgets(notebook)
-    for cell in notebook.cells:
-        if cell.cell_type == "markdown":
-            cell.source = _with_pictures(cell.source)
-        for output in cell.get("outputs", []):
-            data = output.get("data", {})
-            if "text/markdown" in data:
-                data["text/markdown"] = _with_pictures(data["text/markdown"])
-            if picture := draw_er_diagram(data.get("text/vnd.mermaid", "")):
-                data["text/html"] = picture
-
-
-def _with_pictures(markdown: str) -> str:
-    def picture(fence: re.Match[str]) -> str:
-        drawing = draw_er_diagram(fence[1])
-        return f"<div>{drawing}</div>" if drawing else fence[0]
-
-    return re.sub(r"^```mermaid\n(.*?)^```$", picture, markdown, flags=re.MULTILINE | re.DOTALL)
-
-
 def write_page(run: LessonRun, runs: Sequence[LessonRun]) -> None:
-    """Write the page of an executed notebook beside it.
-
-    Args:
-        run: The lesson; its notebook exists.
-        runs: All lessons of the run: links between them lead to their pages.
-    """
+    """Write the page of an executed notebook beside it; links lead to the pages of all `runs`."""
     notebook = copy.deepcopy(nbformat.read(run.notebook, as_version=4))
-    make_static(notebook)
+    freeze_widgets(notebook)
     exporter = HTMLExporter(
         extra_loaders=[DictLoader({"offline.html.j2": _TEMPLATE})],
         template_file="offline.html.j2",
@@ -120,11 +92,7 @@ def _link_pages(text: str, run: LessonRun, runs: Sequence[LessonRun]) -> str:
 
 
 def write_index(course: CourseRun) -> None:
-    """Write the index page of a run, one file that needs no other.
-
-    Args:
-        course: The run, finished or stopped. Links are relative to the folder of its `index`.
-    """
+    """Write the index page of a run, finished or stopped: one file that needs no other."""
     ok, failed = (sum(r.status == status for r in course.lessons) for status in ("ok", "failed"))
     outcome = f"{ok} of {len(course.lessons)} lessons ok" + (f", {failed} failed" if failed else "")
     started = time.strftime("%Y-%m-%d %H:%M", time.localtime(course.started))
@@ -133,9 +101,7 @@ def write_index(course: CourseRun) -> None:
     for part, runs in groupby(course.lessons, key=lambda run: run.lesson.part_title):
         rows = "".join(_row(run, course.index.parent) for run in runs)
         body += f"<table><caption>{html.escape(part)}</caption>{rows}</table>"
-    if course.learner:
-        about = f"for {course.learner} · {about}"
-        body += '<p><a href="../index.html">The whole class</a></p>'
+    about = f"for {course.learner} · {about}" if course.learner else about
     course.index.parent.mkdir(parents=True, exist_ok=True)
     course.index.write_text(
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -156,7 +122,7 @@ def _row(run: LessonRun, folder: Path) -> str:
     used = html.escape(", ".join(f"{name} = {value!r}" for name, value in values))
     error = f"<pre>{html.escape(run.error)}</pre>" if run.error else ""
     return (
-        f"<tr><th>{title}<br>{html.escape(run.lesson.summary)}<br><small>{used}{notebook}</small>"
+        f"<tr><th>{title}<br><small>{used}{notebook}</small>"
         f"{error}</th><td>{f'{run.seconds:.1f} s' if run.seconds else ''}</td>"
         f'<td><span class="status {run.status.replace(" ", "-")}">{run.status}</span></td></tr>'
     )

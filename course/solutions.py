@@ -1,4 +1,4 @@
-"""The folded solutions at the end of a lesson, for readers of a page that runs nothing."""
+"""The exercises that a lesson asks, and their folded solutions at its end."""
 
 import re
 
@@ -9,7 +9,6 @@ from exercises.kinds import Function, Value
 from exercises.notebook import exercises_of
 
 HEADING = "### Solutions"
-_OPENED = re.compile(r"exercises\.open_lesson\(engine, \"(\w+)\"\)")
 
 
 def fill_solutions(notebook: nbformat.NotebookNode) -> None:
@@ -19,13 +18,18 @@ def fill_solutions(notebook: nbformat.NotebookNode) -> None:
     without exercises, is left as it is.
     """
     code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
-    opened = _OPENED.search(code)
-    exercises = exercises_of(opened[1]) if opened else ()
-    asked = [exercise for exercise in exercises if f"ex.{exercise.name}.check(" in code]
+    asked = exercises_asked(code)
     for cell in notebook.cells:
-        if opened and cell.cell_type == "markdown" and cell.source.startswith(HEADING):
+        if asked and cell.cell_type == "markdown" and cell.source.startswith(HEADING):
             folded = map(_folded, asked)
             cell.source = "\n\n".join([HEADING, "One way each; others are as right.", *folded])
+
+
+def exercises_asked(code: str) -> list[Exercise]:
+    """Return the exercises that the code of a lesson opens and checks, in their module's order."""
+    opened = re.search(r"open_lesson\(\s*\w+\s*,\s*[\"'](\w+)[\"']", code)
+    exercises = exercises_of(opened[1]) if opened else ()
+    return [exercise for exercise in exercises if f"ex.{exercise.name}.check(" in code]
 
 
 def _folded(exercise: Exercise) -> str:

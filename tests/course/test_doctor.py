@@ -7,7 +7,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -57,13 +56,10 @@ def test_everything_is_ok_here(
     assert main(["doctor"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert all(line.startswith("ok  ") for line in lines)
-    declared = [line.split(">")[0] for line in metadata.requires("carlib") or []]
-    places = ["free disk", "write access to the data", "write access to the notebooks"]
-    for name in ["Python 3.", *declared, *places]:
-        assert len([line for line in lines if line.startswith(f"ok  {name}")]) == 1, name
-    (server,) = [line for line in lines if line.startswith("ok  PostgreSQL 18.")]
-    assert server.endswith(", embedded")
-    assert len(lines) == len(declared) + 5
+    begin = ["Python 3.", "each package", "free disk", "write access to the data"]
+    begin += ["write access to the notebooks", "PostgreSQL 18."]
+    assert all(line[4:].startswith(text) for line, text in zip(lines, begin, strict=True))
+    assert lines[-1].endswith(", embedded")
 
 
 def test_a_server_at_a_url_is_asked_and_left_as_it_was(
@@ -91,36 +87,18 @@ def test_a_server_at_a_url_is_asked_and_left_as_it_was(
     assert lines[-1] == "Not ready: 1 of the lines above says NO and what to do."
 
 
-@pytest.mark.parametrize(
-    ("package", "lines", "message"),
-    [
-        (("tqdm", "0.1"), [], "NO  tqdm 0.1: >=4.67 is needed; install the locked set again"),
-        (("papermill", "2.7rc1"), [], "NO  papermill 2.7rc1: >=2.7 is needed"),
-        (("carlib", "9"), ["Requires-Python: >=3.99"], "NO  Python 3."),
-        (
-            ("carlib", "9"),
-            ["Requires-Dist: no-such-package>=1", "Requires-Dist: tqdm>=4"],
-            "NO  no-such-package is not installed: install the locked set",
-        ),
-        (
-            ("carlib", "9"),
-            ["Requires-Dist: an-extra; extra == 'x'", "Requires-Dist: y; sys_platform == 'plan9'"],
-            "",
-        ),
-    ],
-)
 def test_a_package_that_does_not_fit_is_named(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    package: tuple[str, str],
-    lines: list[str],
-    message: str,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _install(tmp_path, *package, *lines)
-    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    _install(tmp_path, "tqdm", "0.1")
+    _install(tmp_path, "carlib", "9", "Requires-Dist: no-such-package>=1", "Requires-Dist: tqdm>4")
     unmet = [str(check) for check in doctor.packages() if check.to_do]
-    assert len(unmet) == bool(message)
-    assert "".join(unmet).startswith(message)
+    assert [line.partition(":")[0] for line in unmet] == [
+        "NO  carlib 9 requires no-such-package, which is not installed",
+        "NO  carlib 9 has requirement tqdm>4, but you have tqdm 0.1",
+    ]
+    assert unmet[0].endswith("install the locked set again, with `make run` or as the README says")
 
 
 def test_carlib_without_metadata_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ import nbformat
 from number_columns import mark_numbers
 from sphinx.application import Sphinx
 
-from course.pages import make_static
+from course.widgets import freeze_widgets
 
 
 def prepare_notebook(app: Sphinx, docname: str, source: list[str]) -> None:
@@ -16,7 +16,7 @@ def prepare_notebook(app: Sphinx, docname: str, source: list[str]) -> None:
     if not str(app.env.doc2path(docname)).endswith(".ipynb"):
         return
     notebook = nbformat.reads(source[0], as_version=4)
-    make_static(notebook)
+    freeze_widgets(notebook)
     for data in _outputs(notebook):
         if is_widget(data.get("text/plain", "")):
             data["text/html"] = _framed(data.get("text/html", ""))
