@@ -17,12 +17,8 @@ from course.solutions import fill_solutions
 from course.widgets import keep_widgets
 
 _KERNEL_SPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
-_LANGUAGE = {
-    "file_extension": ".py",
-    "mimetype": "text/x-python",
-    "name": "python",
-    "pygments_lexer": "ipython3",
-}
+_LANGUAGE = {"file_extension": ".py", "mimetype": "text/x-python", "name": "python"}
+_LANGUAGE["pygments_lexer"] = "ipython3"
 _KEPT_METADATA = {"tags", "jupyter"}
 
 
@@ -51,7 +47,11 @@ def execute_lesson(path: Path, database_url: str | None = None) -> None:
                 client.set_widgets_metadata()
         except (CellExecutionError, DeadKernelError) as error:
             raise LessonFailed(f"{path.name} was not saved: a cell failed.\n{error}") from error
-    _refuse_stderr(notebook, path)
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            if output.get("name") == "stderr":
+                where = f"{path.name} was not saved: cell [{cell.execution_count}]"
+                raise LessonFormError(f"{where} wrote to stderr:\n{output.text.strip()}")
     fill_solutions(notebook)
     keep_widgets(notebook)  # their ids are random; how they stood at the end is not
     notebook.metadata = nbformat.from_dict({"kernelspec": _KERNEL_SPEC, "language_info": _LANGUAGE})
@@ -59,13 +59,3 @@ def execute_lesson(path: Path, database_url: str | None = None) -> None:
         kept = {name: cell.metadata[name] for name in _KEPT_METADATA & set(cell.metadata)}
         cell.metadata = nbformat.from_dict(kept)
     nbformat.write(notebook, path)
-
-
-def _refuse_stderr(notebook: nbformat.NotebookNode, path: Path) -> None:
-    for cell in notebook.cells:
-        for output in cell.get("outputs", []):
-            if output.output_type == "stream" and output.name == "stderr":
-                raise LessonFormError(
-                    f"{path.name} was not saved: cell [{cell.execution_count}] wrote to stderr:\n"
-                    f"{output.text.strip()}"
-                )

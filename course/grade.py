@@ -36,12 +36,6 @@ from servers.postgres import temporary_server
 
 ROWS = "10000"  # enough for every lesson to run through, and quick
 RIGHT, WRONG, UNTRIED, MISSING = "right", "not right", "not tried", "no notebook"
-VERDICTS = {
-    Outcome.RIGHT: RIGHT,
-    Outcome.WRONG: WRONG,
-    Outcome.UNTRIED: UNTRIED,
-    Outcome.UNCHECKED: WRONG,
-}
 ANSWER = "application/vnd.carlib.answer+json"
 # Before the first cell: whatever is handed to `check` is shown as data that no reader sees.
 PROLOGUE = f"""
@@ -89,15 +83,11 @@ class LearnerGrade:
 def grade(options: argparse.Namespace) -> int:
     """Grade the notebooks of folders, write what was asked for and print a table.
 
-    Args:
-        options: Of the command line; `seconds` is the limit for each cell.
-
     Returns:
         0, or 1 where a learner has fewer exercises right than is required.
 
     Raises:
         UsageError: It can't be done as asked; nothing was executed.
-        ServerError: No server can be started here.
     """
     lessons = choose_lessons(find_lessons(options.notebooks), options.only)
     asked = {lesson: found for lesson in lessons if (found := exercises_asked(lesson.code))}
@@ -184,10 +174,8 @@ def grade_notebook(
         return
     tagged = [n for n, cell in enumerate(cells, 1) if "parameters" in cell.metadata.get("tags", [])]
     sources = [PROLOGUE, *(cell.source for cell in cells)]
-    sources.insert(
-        max(tagged, default=0) + 1,
-        "\n".join(f"{name} = {value!r}" for name, value in values.items()),
-    )
+    injected = "\n".join(f"{name} = {value!r}" for name, value in values.items())
+    sources.insert(max(tagged, default=0) + 1, injected)
     notebook = new_notebook(cells=[new_code_cell(source) for source in sources])
     environment = {name: text for name, text in os.environ.items() if not HIDDEN.search(name)}
     with temporary_server() as server, tempfile.TemporaryDirectory() as folder:
@@ -215,7 +203,8 @@ def grade_notebook(
                 feedback, item = Feedback(Outcome(kind), *parts), graded.exercises[name]
                 if feedback.outcome is not Outcome.UNTRIED:  # a stub left standing below an answer
                     feedback = check(by_name[name], answer, engine) if answer else feedback
-                    item.verdict, item.answer = VERDICTS[feedback.outcome], answer
+                    item.verdict = RIGHT if feedback.outcome is Outcome.RIGHT else WRONG
+                    item.answer = answer
                     item.text = repr(feedback).partition("\n")[2].strip()
 
 

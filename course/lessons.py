@@ -229,16 +229,16 @@ def convert(name: str, value: object, default: object) -> object:
     Raises:
         WrongParameterType: `value` can't be read that way.
     """
-    expected = type(default)
+    expected, read = type(default), value
     if isinstance(value, str) and expected is not str:
         with suppress(KeyError, ValueError, SyntaxError, TypeError):
             if expected is bool:
-                value = {"true": True, "false": False}[value.strip().lower()]
+                read = {"true": True, "false": False}[value.strip().lower()]
             else:
-                value = expected(value) if expected in (int, float) else ast.literal_eval(value)
+                read = expected(value) if expected in (int, float) else ast.literal_eval(value)
     # By type, not isinstance: True is an int in Python, but no number of cars.
-    if default is None or type(value) is expected or (expected is float and type(value) is int):
-        return value
+    if default is None or type(read) is expected or (expected is float and type(read) is int):
+        return read
     words = _TYPES.get(expected, f"a {expected.__name__}")
     raise WrongParameterType(
         f"The parameter {name!r} takes {words} (its default is {default!r}), found {value!r}."

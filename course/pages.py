@@ -48,18 +48,14 @@ main, nav { max-width: 1100px; margin: 0 auto; }
 nav { padding-left: 5em; }
 .jp-RenderedMarkdown > :is(p, ul, ol, blockquote, details) { max-width: 54em; }
 """
-_INDEX_STYLE = """
-:root { color-scheme: light dark; --line: #8884; --soft: #666; }
-@media (prefers-color-scheme: dark) { :root { --soft: #999; } }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 52rem; margin: 3rem auto; padding: 0 1rem; }
-.about, caption, small { color: var(--soft); }
-table { border-collapse: collapse; width: 100%; margin-top: 2rem; } caption { text-align: left; }
-th, td { border-top: 1px solid var(--line); padding: .7rem .8rem .7rem 0; text-align: left;
-  vertical-align: top; font-weight: normal; }
-td { white-space: nowrap; font-variant-numeric: tabular-nums; }
-.status { border-radius: 1em; padding: 0 .7em; font-size: .85rem; color: #fff; }
-.ok { background: #2a7d46; } .failed { background: #b3261e; } .not-run { background: #666; }
-pre { white-space: pre-wrap; border-left: 3px solid #b3261e; padding-left: .8em; margin: .4rem 0; }
+_INDEX = """<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><title>The lessons, run: {outcome}</title><style>
+:root {{ color-scheme: light dark; }} caption {{ text-align: left; opacity: .7; }}
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 52rem; margin: 3rem auto; }}
+table {{ border-collapse: collapse; width: 100%; margin-top: 2rem; }} small {{ opacity: .7; }}
+td {{ border-top: 1px solid #8884; padding: .7rem .8rem .7rem 0; vertical-align: top; }}
+pre {{ white-space: pre-wrap; border-left: 3px solid #b3261e; padding-left: .8em; }}
+</style></head><body><h1>Storing data in PostgreSQL</h1><p>{about}</p>{body}</body></html>
 """
 
 
@@ -96,21 +92,15 @@ def write_index(course: CourseRun) -> None:
     ok, failed = (sum(r.status == status for r in course.lessons) for status in ("ok", "failed"))
     outcome = f"{ok} of {len(course.lessons)} lessons ok" + (f", {failed} failed" if failed else "")
     started = time.strftime("%Y-%m-%d %H:%M", time.localtime(course.started))
-    about = " · ".join([outcome, course.server, started])
+    about = f"for {course.learner}" if course.learner else ""
+    about = html.escape(" · ".join(filter(None, [about, outcome, course.server, started])))
     body = ""
     for part, runs in groupby(course.lessons, key=lambda run: run.lesson.part_title):
         rows = "".join(_row(run, course.index.parent) for run in runs)
         body += f"<table><caption>{html.escape(part)}</caption>{rows}</table>"
-    about = f"for {course.learner} · {about}" if course.learner else about
     course.index.parent.mkdir(parents=True, exist_ok=True)
-    course.index.write_text(
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>The lessons, run: {outcome}</title><style>{_INDEX_STYLE}</style></head><body>"
-        f'<h1>Storing data in PostgreSQL</h1><p class="about">{html.escape(about)}</p>'
-        f"{body}</body></html>\n",
-        encoding="utf-8",
-    )
+    page = _INDEX.format(outcome=outcome, about=about, body=body)
+    course.index.write_text(page, encoding="utf-8")
 
 
 def _row(run: LessonRun, folder: Path) -> str:
@@ -121,11 +111,9 @@ def _row(run: LessonRun, folder: Path) -> str:
     values = (run.lesson.parameters | run.parameters).items()
     used = html.escape(", ".join(f"{name} = {value!r}" for name, value in values))
     error = f"<pre>{html.escape(run.error)}</pre>" if run.error else ""
-    return (
-        f"<tr><th>{title}<br><small>{used}{notebook}</small>"
-        f"{error}</th><td>{f'{run.seconds:.1f} s' if run.seconds else ''}</td>"
-        f'<td><span class="status {run.status.replace(" ", "-")}">{run.status}</span></td></tr>'
-    )
+    seconds = f"{run.seconds:.1f} s" if run.seconds else ""
+    about = f"{title}<br><small>{used}{notebook}</small>{error}"
+    return f"<tr><td>{about}</td><td>{seconds}</td><td>{run.status}</td></tr>"
 
 
 def _link(target: Path, folder: Path) -> str:

@@ -11,7 +11,7 @@ from typing import Any, TextIO
 
 import nbformat
 import papermill
-from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from nbclient.exceptions import DeadKernelError
 
 from carlib.text import printable
 from course.database import run_database
@@ -54,12 +54,8 @@ def run_lessons(
         output: The folder for ``<part>/<lesson>.ipynb``, ``.html`` and ``index.html``. Earlier
             results of the same lessons in it are replaced.
         values: Parameter name to value; each goes to the lessons that declare it.
-        database_url: The server to use. Without it, an embedded one in a temporary folder starts,
-            and goes when the run ends.
+        database_url: The server to use, by default an embedded one in a temporary folder.
         log: Where progress is shown, by default on stderr; a bar only if it is a terminal.
-
-    Returns:
-        The run, every lesson in it with status ``ok``.
 
     Raises:
         UsageError: A parameter is unknown or of the wrong type; nothing has run.
@@ -75,11 +71,7 @@ def run_lessons(
 def plan_run(
     lessons: Sequence[Lesson], output: Path, values: Mapping[str, object], learner: str = ""
 ) -> CourseRun:
-    """Say which lesson gets which values and where what comes out of it goes; nothing runs.
-
-    Raises:
-        UsageError: A parameter is unknown or of the wrong type.
-    """
+    """Say which lesson gets which values, and where what comes out of it goes; nothing runs."""
     output = output.resolve()
     runs = []
     for lesson, parameters in zip(lessons, assign_parameters(lessons, values), strict=True):
@@ -93,14 +85,10 @@ def execute_run(
 ) -> None:
     """Execute the lessons of a run on a server, and write their pages and the index at the end.
 
-    Args:
-        course: From `plan_run`; what becomes of each lesson is entered there.
-        environment: What tells the kernels where the server is, from `run_database`.
-        log: Where progress is shown.
-        keep_going: After a failure, go on with the next lesson.
+    What becomes of each lesson is entered into `course`; `environment` is that of `run_database`.
 
     Raises:
-        LessonFailed: A cell failed, unless `keep_going`.
+        LessonFailed: A cell failed; with `keep_going`, the next lesson runs instead.
     """
     runs = course.lessons
     for earlier in (course.index, *(path for run in runs for path in (run.notebook, run.page))):
@@ -126,8 +114,7 @@ def execute_run(
 def kernel_environment(environment: Mapping[str, str]) -> Iterator[None]:
     """Set the variables that kernels started in the block inherit, and reset them afterwards.
 
-    The address of the database travels this way and no other: as a notebook parameter its password
-    would be written into the executed notebook.
+    The database's address travels so: a parameter's password would stand in the executed notebook.
     """
     before = dict(os.environ)
     os.environ.update(_KERNEL_VARIABLES | dict(environment))
@@ -142,10 +129,13 @@ def _execute(run: LessonRun, label: str, log: TextIO) -> None:
     """Execute one lesson; its notebook is saved after every cell."""
     run.notebook.parent.mkdir(parents=True, exist_ok=True)
     run.status, started = "failed", time.perf_counter()
+    # papermill fills parameters into paths, between braces.
+    paths = [
+        str(path).replace("{", "{{").replace("}", "}}") for path in (run.lesson.path, run.notebook)
+    ]
     try:
         papermill.execute_notebook(
-            _literally(run.lesson.path),
-            _literally(run.notebook),
+            *paths,
             run.parameters,
             language="python",
             progress_bar={"desc": label, "file": log, "disable": None, "leave": False},
@@ -158,10 +148,7 @@ def _execute(run: LessonRun, label: str, log: TextIO) -> None:
         else:
             run.status = "ok"
     except papermill.PapermillExecutionError as error:
-        message = error.evalue or _failing_line(error.traceback)
-        run.error = f"cell [{error.exec_count}]: {_brief(error.ename, message)}"
-    except CellTimeoutError as error:
-        run.error = f"cell [{_last_cell(run)}]: {_brief(type(error).__name__, str(error))}"
+        run.error = f"cell [{error.exec_count}]: {_brief(error)}"
     except DeadKernelError:
         run.error = f"cell [{_last_cell(run)}]: the kernel died"
     except KeyboardInterrupt:
@@ -170,11 +157,6 @@ def _execute(run: LessonRun, label: str, log: TextIO) -> None:
     finally:
         run.seconds = time.perf_counter() - started
     print(f"{label}  {run.status}  {run.seconds:.1f} s", file=log)
-
-
-def _literally(path: Path) -> str:
-    """The path for papermill, which fills parameters in between braces."""
-    return str(path).replace("{", "{{").replace("}", "}}")
 
 
 def _last_cell(run: LessonRun) -> int:
@@ -189,17 +171,10 @@ def _code_cells(run: LessonRun) -> list[nbformat.NotebookNode]:
     return [cell for cell in cells if cell.cell_type == "code"]
 
 
-def _failing_line(traceback: Sequence[str]) -> str:
-    """The line that IPython's arrow points to: what an `assert` without a text says."""
-    arrow = re.search(r"^-+> \d+ (.*)", _uncolored("\n".join(traceback)), re.MULTILINE)
-    return arrow[1].strip() if arrow else ""
-
-
-def _brief(name: str, message: str) -> str:
-    """An error's name and at most two lines of what it says."""
-    lines = [line.strip() for line in _uncolored(message).splitlines()]
-    return f"{name}: " + "\n".join([line for line in lines if line][:2])[:400]
-
-
-def _uncolored(text: str) -> str:
-    return re.sub(r"\x1b\[[0-9;]*m", "", text)
+def _brief(error: papermill.PapermillExecutionError) -> str:
+    """The error's name and at most two lines of what it says, or the line that failed."""
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", error.evalue or "\n".join(error.traceback))
+    if not error.evalue:  # an `assert` without a text: IPython's arrow points to it
+        plain = "".join(re.findall(r"^-+> \d+ (.*)", plain, re.MULTILINE)[:1])
+    lines = [line.strip() for line in plain.splitlines() if line.strip()]
+    return f"{error.ename}: " + "\n".join(lines[:2])[:400]

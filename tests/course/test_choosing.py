@@ -6,8 +6,7 @@ import pytest
 from tiny_lessons import write_lesson
 
 from course.errors import LessonFormError, LessonsNotFound, UnknownLesson, UsageError
-from course.lessons import Lesson, choose_lessons, find_lessons
-from course.parameters import convert, declared_parameters
+from course.lessons import Lesson, choose_lessons, convert, declared_parameters, find_lessons
 from course.run import plan_run
 
 
@@ -64,25 +63,16 @@ def test_an_unknown_lesson_is_refused(lessons: list[Lesson], name: str, message:
         choose_lessons(lessons, ["02", name])
 
 
-@pytest.mark.parametrize(
-    ("opening", "sentence"),
-    [
-        ("We **store** `cars` in [three](x.md) tables.\nMore.", "We store cars in three tables."),
-        ("Without an end", "Without an end"),
-        ("Why `car_brand` is a table? Because.", "Why car_brand is a table?"),
-    ],
-)
-def test_a_lesson_has_a_title_and_an_opening_sentence(
-    tmp_path: Path, opening: str, sentence: str
-) -> None:
-    lesson = Lesson(write_lesson(tmp_path, "01_schema", opening=opening))
-    assert (lesson.title, lesson.summary) == ("Lesson 01_schema", sentence)
+def test_a_title_is_the_first_heading_without_marks(tmp_path: Path) -> None:
+    path = write_lesson(tmp_path, "01_schema")
+    path.write_text(path.read_text().replace("Lesson 01_schema", "Why **one** `table` is [few](x)"))
+    assert Lesson(path).title == "Why one table is few"
 
 
 def test_parameters_are_read_without_running_the_cell() -> None:
     source = '# how many\nrows = 1_000  # cars\nname = "a = b"\nrate = -0.5\nparts = ["x", None]\n'
     expected = {"rows": 1000, "name": "a = b", "rate": -0.5, "parts": ["x", None]}
-    assert declared_parameters(source) == expected
+    assert declared_parameters(source, "01_schema") == expected
 
 
 @pytest.mark.parametrize(

@@ -20,8 +20,8 @@ import pytest
 from tiny_lessons import write_lesson
 
 from course.cli import main
-from course.lab import WorkbookCopy, copy_lessons
-from course.lessons import Lesson, find_lessons
+from course.lab import copy_lessons, copy_of
+from course.lessons import find_lessons
 
 ROOT = Path(__file__).parents[2]
 # Requests go to this machine, whatever proxy the environment names.
@@ -35,51 +35,48 @@ def notebooks(tmp_path: Path) -> Path:
     return tmp_path / "notebooks"
 
 
-def _copy(notebooks: Path) -> WorkbookCopy:
-    return copy_lessons(find_lessons(notebooks))
-
-
-def _names(lessons: list[Lesson]) -> list[str]:
-    return [lesson.name for lesson in lessons]
+def _copy(notebooks: Path) -> str:
+    return "\n".join(copy_lessons(find_lessons(notebooks)))
 
 
 def test_all_lessons_are_copied_once(notebooks: Path) -> None:
-    copy = _copy(notebooks)
-    assert copy.folder == notebooks.parent / "workbook"
-    assert _names(copy.added) == ["01_first", "02_second"]
+    folder = notebooks.parent / "workbook"
+    told = _copy(notebooks)
+    assert f"Your copy of the lessons is {folder}: work there." in told
+    assert "Added to it: 1_tiny/01_first, 1_tiny/02_second." in told
     for lesson in find_lessons(notebooks):
-        assert copy.copy_of(lesson).path.read_bytes() == lesson.path.read_bytes()
-    again = _copy(notebooks)
-    assert (again.added, again.changed) == ([], [])
-    files = {path.name for path in copy.folder.rglob("*") if path.is_file()}
+        assert copy_of(lesson).path.read_bytes() == lesson.path.read_bytes()
+    assert _copy(notebooks).count("\n") == 0
+    files = {path.name for path in folder.rglob("*") if path.is_file()}
     assert files == {"01_first.ipynb", "02_second.ipynb", ".originals.json"}
     assert "workbook/" in (ROOT / ".gitignore").read_text("utf-8").split()
 
 
 def test_answers_survive_a_newer_version(notebooks: Path) -> None:
-    first, second = (_copy(notebooks).copy_of(each).path for each in find_lessons(notebooks))
+    _copy(notebooks)
+    first, second = (copy_of(each).path for each in find_lessons(notebooks))
     first.write_text("my answers")
     write_lesson(notebooks, "01_first", ["print('a newer version')"])
     write_lesson(notebooks, "03_third")
     newer = _copy(notebooks)
     assert first.read_text() == "my answers"
-    assert (_names(newer.added), _names(newer.changed)) == (["03_third"], ["01_first"])
-    assert "The original of 1_tiny/01_first has changed since it was copied. " in str(newer)
-    assert f"rename {first} and start again" in str(newer)
-    assert str(second) not in str(newer)
+    assert "Added to it: 1_tiny/03_third." in newer
+    assert "The original of 1_tiny/01_first has changed since it was copied. " in newer
+    assert f"rename {first} and start again" in newer
+    assert str(second) not in newer
     first.rename(first.with_name("mine.ipynb"))
-    assert _names(_copy(notebooks).added) == ["01_first"]
-    assert _copy(notebooks).changed == []
+    assert "Added to it: 1_tiny/01_first." in _copy(notebooks)
+    assert "changed" not in _copy(notebooks)
     assert "a newer version" in first.read_text()
 
 
 @pytest.mark.parametrize("record", ["", "[1]", "{", '{"1_tiny/01_first": 5}'])
 def test_without_its_record_a_copy_is_still_left_alone(notebooks: Path, record: str) -> None:
-    copy = _copy(notebooks)
-    first = copy.copy_of(find_lessons(notebooks)[0]).path
+    _copy(notebooks)
+    first = copy_of(find_lessons(notebooks)[0]).path
     first.write_text("my answers")
-    (copy.folder / ".originals.json").write_text(record)
-    assert _copy(notebooks).added == []
+    (notebooks.parent / "workbook" / ".originals.json").write_text(record)
+    assert "Added" not in _copy(notebooks)
     assert first.read_text() == "my answers"
 
 
@@ -95,13 +92,13 @@ def test_links_between_copies_and_to_the_readme_lead_somewhere(tmp_path: Path) -
     shutil.copytree(ROOT / "notebooks", tmp_path / "notebooks")
     shutil.copy(ROOT / "README.md", tmp_path)
     lessons = find_lessons(tmp_path / "notebooks")
-    copy = copy_lessons(lessons)
+    copy_lessons(lessons)
     for lesson in lessons:
-        copied = copy.copy_of(lesson)
+        copied = copy_of(lesson)
         assert list(notebook_form.links(copied, (None, None))) == []
         for link in notebook_form.link_targets(copied.notebook.cells[-1]):
             target = (copied.path.parent / link).resolve()
-            inside = target.is_relative_to(copy.folder)
+            inside = target.is_relative_to(tmp_path / "workbook")
             assert inside or target == tmp_path / "README.md", "not to an original"
 
 

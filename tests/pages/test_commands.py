@@ -33,8 +33,8 @@ OTHERS = [
 
 @pytest.mark.parametrize("shown", COMMANDS.values(), ids=lambda shown: shown.command)
 def test_a_shown_command_can_be_typed(shown: Shown) -> None:
-    words = shlex.split(shown.command)
-    program = Path(words[0].replace("\\", "/")).name
+    words = shlex.split(shown.command.replace("\\", "/"))
+    program = Path(words[0]).name
     where = f"{shown.page}, line {shown.line}: {shown.command}"
     if program == "make":
         done = subprocess.run(["make", "--dry-run", *words[1:]], cwd=ROOT, capture_output=True)
