@@ -4,6 +4,7 @@ An executed notebook carries more than its outputs: times, random widget ids, th
 Those differ at every run and say nothing; without them a commit shows what really changed.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import nbformat
@@ -12,10 +13,12 @@ from nbclient.exceptions import CellExecutionError, DeadKernelError
 
 from course.database import run_database
 from course.errors import LessonFailed, LessonFormError
+from course.lessons import Lesson
 from course.run import KERNEL_OPTIONS, kernel_environment
-from course.solutions import fill_solutions
 from course.widgets import keep_widgets
+from exercises import Exercise, Function, Value
 
+SOLUTIONS = "### Solutions"
 _KERNEL_SPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 _LANGUAGE = {"file_extension": ".py", "mimetype": "text/x-python", "name": "python"}
 _LANGUAGE["pygments_lexer"] = "ipython3"
@@ -52,10 +55,23 @@ def execute_lesson(path: Path, database_url: str | None = None) -> None:
             if output.get("name") == "stderr":
                 where = f"{path.name} was not saved: cell [{cell.execution_count}]"
                 raise LessonFormError(f"{where} wrote to stderr:\n{output.text.strip()}")
-    fill_solutions(notebook)
+    fill_solutions(notebook, Lesson(path).exercises)
     keep_widgets(notebook)  # their ids are random; how they stood at the end is not
     notebook.metadata = nbformat.from_dict({"kernelspec": _KERNEL_SPEC, "language_info": _LANGUAGE})
     for cell in notebook.cells:
         kept = {name: cell.metadata[name] for name in _KEPT_METADATA & set(cell.metadata)}
         cell.metadata = nbformat.from_dict(kept)
     nbformat.write(notebook, path)
+
+
+def fill_solutions(notebook: nbformat.NotebookNode, exercises: Iterable[Exercise]) -> None:
+    """Write the solutions, folded, into the cell that begins with `SOLUTIONS`, if there is one."""
+    folded = [
+        f"<details><summary><code>ex.{exercise.name}</code></summary>\n\n"
+        f"```{'python' if isinstance(exercise, Function | Value) else 'sql'}\n"
+        f"{exercise.shown_solution.strip()}\n```\n</details>"
+        for exercise in exercises
+    ]
+    for cell in notebook.cells:
+        if folded and cell.cell_type == "markdown" and cell.source.startswith(SOLUTIONS):
+            cell.source = "\n\n".join([SOLUTIONS, "One way each; others are as right.", *folded])

@@ -28,7 +28,6 @@ from carlib import connect, create_tables, generate_cars, initial_load
 from carlib.text import printable
 from course.errors import NothingToGrade, UsageError
 from course.lessons import Lesson, assign_parameters, choose_lessons, find_lessons
-from course.solutions import exercises_asked
 from exercises.checking import check
 from exercises.exercise import Exercise
 from exercises.feedback import Feedback, Outcome
@@ -90,7 +89,7 @@ def grade(options: argparse.Namespace) -> int:
         UsageError: It can't be done as asked; nothing was executed.
     """
     lessons = choose_lessons(find_lessons(options.notebooks), options.only)
-    asked = {lesson: found for lesson in lessons if (found := exercises_asked(lesson.code))}
+    asked = {lesson: lesson.exercises for lesson in lessons if lesson.exercises}
     total = sum(map(len, asked.values()))
     if options.require not in (None, "all", *map(str, range(total + 1))):
         raise UsageError(f"--require takes 'all' or 0 to {total}, found {options.require!r}.")

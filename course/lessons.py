@@ -20,6 +20,8 @@ from course.errors import (
     UnknownParameter,
     WrongParameterType,
 )
+from exercises.exercise import Exercise
+from exercises.notebook import exercises_of
 
 _FILE = re.compile(r"\d\d_\w+\.ipynb")
 _TYPES = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
@@ -46,12 +48,6 @@ class Lesson:
         """The folder, one part of the course: ``1_core``."""
         return self.path.parent.name
 
-    @property
-    def part_title(self) -> str:
-        """The part as a person reads it: ``Part 1, core``."""
-        number, _, name = self.part.partition("_")
-        return f"Part {number}, {name.replace('_', ' ')}" if number.isdigit() else self.part
-
     def __str__(self) -> str:
         return f"{self.part}/{self.name}"
 
@@ -64,6 +60,13 @@ class Lesson:
     def code(self) -> str:
         """The text of all code cells."""
         return "\n".join(c.source for c in self.notebook.cells if c.cell_type == "code")
+
+    @cached_property
+    def exercises(self) -> list[Exercise]:
+        """The exercises that it asks, in the order of their module."""
+        opened = re.search(r"open_lesson\(\s*\w+\s*,\s*[\"'](\w+)[\"']", self.code)
+        module = exercises_of(opened[1]) if opened else ()
+        return [exercise for exercise in module if f"ex.{exercise.name}.check(" in self.code]
 
     @cached_property
     def parameters(self) -> dict[str, object]:

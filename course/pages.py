@@ -1,6 +1,5 @@
 """Executed lessons as HTML pages that need no network and no kernel, and the index of a run."""
 
-import copy
 import html
 import logging
 import os
@@ -25,28 +24,10 @@ _TEMPLATE = """
 {% block html_head_js_mathjax %}{% endblock %}
 {% block html_head_js_mermaidjs %}{% endblock %}
 {% block jupyter_widgets %}{% endblock %}
-{% block notebook_css %}{{ super() }}
-{{ resources.include_css("static/theme-dark.css") | replace("<style", "<style " ~ resources.dark) }}
-<style>{{ resources.style }}</style>
-{% endblock %}
 {% block body_header %}{{ super() }}
-<nav class="jp-RenderedHTMLCommon"><a href="{{ resources.index_link }}">All lessons</a></nav>
+<nav class="jp-RenderedHTMLCommon"><a href="{{ resources.index }}">All lessons</a></nav>
+<style>main, nav { max-width: 1100px; margin: 0 auto; }</style>
 {% endblock %}
-"""
-_DARK = 'media="screen and (prefers-color-scheme: dark)"'  # paper stays white
-# Lines no longer than an eye follows back; and where the theme's colors are too faint for WCAG's
-# level AA (a contrast of 4.5), others like them.
-_STYLE = """
-:root { color-scheme: light dark; --jp-cell-prompt-not-active-opacity: 1;
-  --jp-cell-prompt-not-active-font-color: #737373; --jp-mirror-editor-operator-color: #8a1fd0;
-  --jp-mirror-editor-number-color: #070; --jp-mirror-editor-comment-color: #2f6f6f; }
-@media screen and (prefers-color-scheme: dark) {
-  :root { --jp-cell-prompt-not-active-font-color: #8c8c8c;
-    --jp-mirror-editor-operator-color: #c88cff;
-    --jp-mirror-editor-number-color: #66bb6a; --jp-mirror-editor-comment-color: #7fb5b5; } }
-main, nav { max-width: 1100px; margin: 0 auto; }
-nav { padding-left: 5em; }
-.jp-RenderedMarkdown > :is(p, ul, ol, blockquote, details) { max-width: 54em; }
 """
 _INDEX = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>The lessons, run: {outcome}</title><style>
@@ -61,16 +42,14 @@ pre {{ white-space: pre-wrap; border-left: 3px solid #b3261e; padding-left: .8em
 
 def write_page(run: LessonRun, runs: Sequence[LessonRun]) -> None:
     """Write the page of an executed notebook beside it; links lead to the pages of all `runs`."""
-    notebook = copy.deepcopy(nbformat.read(run.notebook, as_version=4))
+    notebook = nbformat.read(run.notebook, as_version=4)
     freeze_widgets(notebook)
     exporter = HTMLExporter(
         extra_loaders=[DictLoader({"offline.html.j2": _TEMPLATE})],
         template_file="offline.html.j2",
         log=logging.Logger("pages", level=logging.ERROR),  # it warns of pictures without a caption
     )
-    index = _link(run.page.parents[1] / "index.html", run.page.parent)
-    resources = {"metadata": {"name": run.lesson.title}, "index_link": index}
-    resources |= {"dark": _DARK, "style": _STYLE}
+    resources = {"metadata": {"name": run.lesson.title}, "index": "../index.html"}
     text, _ = exporter.from_notebook_node(notebook, resources)
     run.page.write_text(_link_pages(text, run, runs), encoding="utf-8")
 
@@ -95,7 +74,7 @@ def write_index(course: CourseRun) -> None:
     about = f"for {course.learner}" if course.learner else ""
     about = html.escape(" · ".join(filter(None, [about, outcome, course.server, started])))
     body = ""
-    for part, runs in groupby(course.lessons, key=lambda run: run.lesson.part_title):
+    for part, runs in groupby(course.lessons, key=lambda run: run.lesson.part):
         rows = "".join(_row(run, course.index.parent) for run in runs)
         body += f"<table><caption>{html.escape(part)}</caption>{rows}</table>"
     course.index.parent.mkdir(parents=True, exist_ok=True)

@@ -41,8 +41,6 @@ def keep_widgets(notebook: nbformat.NotebookNode) -> None:
 def _as_html(model_id: str, widgets: Mapping[str, Any]) -> str:
     widget = widgets[model_id]
     kind, state = widget["model_name"], widget["state"]
-    if kind == "OutputModel":
-        return "".join(map(_output, state.get("outputs", [])))
     if "children" in state:
         layout = widgets.get(state.get("layout", "").removeprefix(_REFERENCE), {"state": {}})
         columns = layout["state"].get("grid_template_columns") or "auto"
@@ -55,7 +53,8 @@ def _as_html(model_id: str, widgets: Mapping[str, Any]) -> str:
         return f'<div style="{styles.get(kind, "")}">{inside}</div>'
     if kind == "ImageModel":
         buffers = {tuple(buffer["path"]): buffer["data"] for buffer in widget.get("buffers", [])}
-        return _image(buffers.get(("value",), ""), state.get("format", "png"))
+        source = f"data:image/{state.get('format', 'png')};base64,{buffers.get(('value',), '')}"
+        return f'<img alt="a picture made by the knob" src="{html.escape(source)}">'
     if kind in ("HTMLModel", "HTMLMathModel"):
         return f"<div>{state.get('value', '')}</div>"
     value = state.get("value", "")
@@ -63,18 +62,3 @@ def _as_html(model_id: str, widgets: Mapping[str, Any]) -> str:
         value = state["_options_labels"][state["index"]]
     label, value = html.escape(str(state.get("description", ""))), html.escape(str(value))
     return f"<div>{label}{': ' if label and value else ''}<b>{value}</b></div>"
-
-
-def _output(output: Mapping[str, Any]) -> str:
-    """What an Output widget caught: text as it was printed, HTML as it is."""
-    data = output.get("data", {})
-    if "text/html" in data:
-        return data["text/html"]
-    if "image/png" in data:
-        return _image(data["image/png"], "png")
-    return f"<pre>{html.escape(output.get('text', data.get('text/plain', '')))}</pre>"
-
-
-def _image(base64: str, form: str) -> str:
-    source = f"data:image/{html.escape(form)};base64,{base64}"
-    return f'<img alt="a picture made by the knob" src="{source}">'

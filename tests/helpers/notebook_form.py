@@ -14,8 +14,8 @@ from IPython.core.inputtransformer2 import TransformerManager
 import carlib
 from carlib import errors
 from course.errors import LessonFormError
+from course.execute import fill_solutions
 from course.lessons import Lesson
-from course.solutions import fill_solutions
 
 IGNORED = "nbval-ignore-output"
 COMPARED_SHARE = 0.85
@@ -176,7 +176,7 @@ def anatomy(lesson: Lesson) -> Iterator[str]:
 def solutions(lesson: Lesson) -> Iterator[str]:
     """Each exercise's own solution, folded: what a reader on paper or on a page has of it."""
     written = copy.deepcopy(lesson.notebook)
-    fill_solutions(written)
+    fill_solutions(written, lesson.exercises)
     for cell, expected in zip(lesson.notebook.cells, written.cells, strict=True):
         if cell.source != expected.source:
             yield f"{_name(cell)} is not what `carlib execute` writes"

@@ -18,7 +18,8 @@ def add_contents(app: Sphinx, docname: str, source: list[str]) -> None:
     entries: dict[str, list[str]] = {}
     for lesson in find_lessons(Path(app.srcdir) / "notebooks"):
         page = lesson.path.relative_to(Path(app.srcdir).resolve()).with_suffix("").as_posix()
-        entries.setdefault(lesson.part_title, []).append(page)
+        number, _, name = lesson.part.partition("_")
+        entries.setdefault(f"Part {number}, {name.replace('_', ' ')}", []).append(page)
     listed = {page for pages in entries.values() for page in pages}
     documents = sorted(app.env.found_docs - listed - {app.config.root_doc})
     entries["About the course"] = sorted(
