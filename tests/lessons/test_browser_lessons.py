@@ -128,25 +128,6 @@ def test_the_diagram_of_lesson_1_is_drawn(course: Course) -> None:
     assert set(re.findall(r"\w+(?= \{)", diagram)) <= set(re.findall(r"\w+", source))
 
 
-def test_after_a_restart_one_command_leads_back_to_the_middle(course: Course) -> None:
-    view = course.lessons["01_schema"]
-    code = [at for at, cell in enumerate(view.wait_done()) if cell["kind"] == "code"]
-    middle = len(code) // 2
-    view.show()
-    view.cell(code[middle]).locator(".cm-content").click()
-    view.menu("Kernel", "Restart Kernel and Run up to Selected Cell…")
-    view.page.locator(".jp-Dialog .jp-mod-accept").click()
-    view.wait(lambda: any(cell["waits"] for cell in view.state["cells"]), "it runs again")
-    view.wait_done()
-    view.page.keyboard.press("Escape")
-    for at in code[middle + 1 :][:3]:
-        view.cell(at).locator(".cm-content").click()
-        view.page.keyboard.press("Shift+Enter")
-    outputs = [output for cell in view.wait_done() for output in cell["outputs"]]
-    assert [output["evalue"] for output in outputs if output["output_type"] == "error"] == []
-    assert view.state["cells"][code[middle + 3]]["count"] == middle + 4
-
-
 def test_no_page_complains_and_no_request_leaves_the_machine(course: Course) -> None:
     assert course.browser.errors == []
     assert course.browser.failures == []
