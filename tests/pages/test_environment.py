@@ -62,7 +62,7 @@ def test_compose_runs_postgresql_18_for_this_machine_alone() -> None:
 def test_the_password_comes_from_the_environment_and_is_required() -> None:
     password = VARIABLE.fullmatch(SERVICE["environment"]["POSTGRES_PASSWORD"])
     assert password
-    assert password[1:3] == ("POSTGRES_PASSWORD", ":?")
+    assert password.group(1, 2) == ("POSTGRES_PASSWORD", ":?")
     assert re.findall("POSTGRES_PASSWORD=(.*)", EXAMPLE) == [""], "an example holds no password"
     ignored = ["git", "-C", str(ROOT), "check-ignore", "--quiet", ".env"]
     assert subprocess.run(ignored).returncode == 0
