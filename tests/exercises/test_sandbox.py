@@ -91,6 +91,7 @@ def through_the_driver(connection):
         lambda connection: (connection.execute(DELETE), connection.commit()),
         lambda connection: (connection.execute(DELETE), connection.execute(text("COMMIT"))),
         lambda connection: (connection.rollback(), connection.execute(DELETE), connection.commit()),
+        lambda connection: (connection.execute(DELETE), connection.connection.commit()),
         lambda connection: connection.begin(),
         lambda connection: setattr(connection.connection.driver_connection, "autocommit", True),
         through_the_driver,
