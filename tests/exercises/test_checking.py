@@ -1,7 +1,7 @@
 """The outcomes of a check and what they say, on exercises of every kind."""
 
 import re
-from html.parser import HTMLParser
+from xml.etree import ElementTree
 
 import pandas as pd
 import pytest
@@ -127,27 +127,23 @@ def test_what_gives_the_same_is_right_however_it_is_written(tables, exercise, an
     ("exercise", "answer", "text", "hint"),
     [
         (COUNT, "SELECT 1", "Expected the row 2, found 1.", "That one."),
-        (COUNT, "SELECT 5", "Expected the row 2, found 5.", ""),
         (COUNT, "SELECT 2 WHERE false", "Expected 1 row, found 0 rows. Missing: the row 2.", ""),
         (COUNT, "SELECT * FROM generate_series(1, 20001)", "at most 20000 rows, found more", ""),
         (COUNT, "SELECT 2; SELECT 2", "Expected one statement, found 2.", ""),
         (COUNT, select(1), "Expected SQL as text in quotes, found Select.", ""),
         (RENAME, "SELECT 1", "SAAB: expected 'there', found nothing.", ""),
         (RENAME, "UPDATE car_brand SET name = upper(name)", "Fiat: expected", "Which ones?"),
-        (RENAME, "SELECT 1; SELECT 2", "Expected one statement, found 2.", ""),
         (DOUBLE, lambda n: n**2, "double(3): Expected 6, found 9.", "That squares it."),
         (DOUBLE, lambda m: None, "double(2): Expected 4, found NULL.", ""),
-        (DOUBLE, {}.get, "double(2): Expected 4, found NULL.", ""),
         (DOUBLE, 4, "Expected the function double, found int. Hand in the function itself", ""),
         (ADD, lambda connection: 1, "add(connection): Expected NULL, found 1.", ""),
         (
             ADD,
             ADD.answer_of(ADD.written(ADD.wrong[0])),
-            "The rows after add(connection): Saab: expected 'there', found nothing.",
+            "Saab: expected 'there', found",
             "Another.",
         ),
         (NINE, 10, "Expected another number, found 10.", "One less."),
-        (NINE, "9", "Expected a number, found '9'.", ""),
         (NINE, pd.DataFrame({"a": [9, 9]}), "Expected one value, found 2.", ""),
         # An error is recognized by what failed, not by the value; a missing column by its name.
         (COUNT, "SELECT 'y'::uuid", "PostgreSQL refused it:", "A uuid, please."),
@@ -183,7 +179,6 @@ def broken_line(n):
         (RENAME, "COMMIT", "without transaction control, found COMMIT", "transaction commands"),
         (ADD, lambda c: c.exec_driver_sql("SELEC 1"), "PostgreSQL refused it:", "LINE 1: SELEC 1"),
         (DOUBLE, broken_line, "(line 3 of the function)", "ZeroDivisionError: division by zero"),
-        (DOUBLE, lambda: 1, "It raised an error:", "takes 0 positional arguments but 1 was given"),
         (DOUBLE, lambda n: exit(), "It raised an error", "SystemExit"),
     ],
 )
@@ -228,9 +223,8 @@ def test_in_a_notebook(tables):
         "For the time of the check, two are added."
     )
     assert repr(ex.count.hint()) == "Hint 1 of 2 (count)\nCount."
-    second = "Hint 2 of 2 (count)\nCount the rows of `car_brand`.\nThis is the last hint"
-    assert repr(ex.count.hint()).startswith(second)
-    assert repr(ex.count.hint()).startswith(second)
+    for _ in range(2):
+        assert repr(ex.count.hint()).startswith("Hint 2 of 2 (count)\nCount the rows of")
     assert repr(ex.nine.hint()) == "Hint 1 of 2 (nine)\nMore."
     assert repr(ex.count.solution()) == (
         "Solution (count)\n\n    SELECT count(*)\n    FROM car_brand"
@@ -247,23 +241,10 @@ def test_a_misspelled_exercise_or_lesson_is_named(tables):
         open_lesson(tables, "lesson_1")
 
 
-class Tags(HTMLParser):
-    def __init__(self, html):
-        super().__init__()
-        self.open, self.seen, self.words, self.styles = [], set(), "", []
-        self.feed(html)
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.open.append(tag)
-        self.seen.add(tag)
-        self.styles += [value for name, value in attrs if name == "style"]
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.words += data
+def tags_and_words(html):
+    """The names of the tags and the text; what is not nested as it should be raises an error."""
+    tree = ElementTree.fromstring(f"<body>{html}</body>")
+    return {tag.tag for tag in tree.iter()} - {"body"}, "".join(tree.itertext())
 
 
 def test_as_html_everything_is_escaped_and_words_say_what_the_color_says(tables):
@@ -272,15 +253,18 @@ def test_as_html_everything_is_escaped_and_words_say_what_the_color_says(tables)
         feedback = Feedback(
             outcome, "a", "x < `y < 2`", code="<script>1</script>", hint="<b>`z`", number="1 of 2"
         )
-        html = Tags(feedback._repr_html_())
-        assert html.seen == {"div", "strong", "code", "pre", "em"}
-        assert html.words == f"{outcome} 1 of 2 (a)x < y < 2<script>1</script>Hint: <b>z"
-        assert not any(re.search(r"background|(?<!-)color", style) for style in html.styles)
-        borders.add(re.search(r"#\w{6}", html.styles[0])[0])
+        html = feedback._repr_html_()
+        assert tags_and_words(html) == (
+            {"div", "strong", "code", "pre", "em"},
+            f"{outcome} 1 of 2 (a)x < y < 2<script>1</script>Hint: <b>z",
+        )
+        assert not re.search(r"background|(?<!-)color", html)
+        borders.add(re.search(r"#\w{6}", html)[0])
     assert len(borders) == len(Outcome)
-    html = Tags(OpenLesson((COUNT,), tables)._repr_html_())
-    assert html.seen == {"table", "tbody", "tr", "td", "code"}
-    assert html.words == "countHow many brands are there? <Count> them with count."
+    assert tags_and_words(OpenLesson((COUNT,), tables)._repr_html_()) == (
+        {"table", "tbody", "tr", "td", "code"},
+        "countHow many brands are there? <Count> them with count.",
+    )
 
 
 @pytest.mark.parametrize(
@@ -288,7 +272,6 @@ def test_as_html_everything_is_escaped_and_words_say_what_the_color_says(tables)
     [
         ("", []),
         (" ;; -- a;\n/* b; */", []),
-        ("SELECT 1;", ["SELECT 1"]),
         ("SELECT  1 -- a\n , 2 ; SELECT 3", ["SELECT 1 , 2", "SELECT 3"]),
         ("SELECT 'a;''b', \"c;d\", $$e;f$$, $t$ $$;$$ $t$, E'\\';'", None),
         ("SELECT like';', a$b$c; SELECT d$b$", ["SELECT like';', a$b$c", "SELECT d$b$"]),
@@ -304,7 +287,6 @@ def test_statements_are_split_at_semicolons_outside_quotes_and_comments(sql, exp
     ("sql", "control"),
     [
         ("SELECT 1; commit", "COMMIT"),
-        ("/* a */ Rollback", "ROLLBACK"),
         ("START  TRANSACTION", "START TRANSACTION"),
         ("SELECT 'x; COMMIT'", None),
         ("SELECT commit", None),

@@ -48,12 +48,9 @@ ENDING = [
     "DELETE FROM car_info; COMMIT",
     "COMMIT; DELETE FROM car_info",
     "ROLLBACK; DELETE FROM car_info; COMMIT",
-    "/* ; */ -- ;\n DELETE FROM car_info; END",
-    "DELETE FROM car_info; COMMIT AND CHAIN",
-    "DELETE FROM car_info; RELEASE SAVEPOINT attempt; COMMIT",
+    "DELETE FROM car_info; RELEASE SAVEPOINT attempt; COMMIT AND CHAIN",
     "DELETE FROM car_info; PREPARE TRANSACTION 'x'",
     "DO $$ BEGIN DELETE FROM car_info; COMMIT; END $$",
-    "DO $$ BEGIN EXECUTE 'DELETE FROM car_info; COMMIT'; END $$",
     "CREATE PROCEDURE p() LANGUAGE plpgsql AS 'BEGIN COMMIT; END'; DELETE FROM car_info; CALL p()",
     "SET default_transaction_read_only = off; DELETE FROM car_info; COMMIT",
 ]
@@ -81,37 +78,7 @@ def test_a_query_may_only_read_and_is_one_statement(untouched, sql):
 DELETE = text("DELETE FROM car_info")
 
 
-def commit(connection):
-    connection.execute(DELETE)
-    connection.commit()
-
-
-def commit_in_sql(connection):
-    connection.execute(DELETE)
-    connection.execute(text("COMMIT"))
-
-
-def commit_below_sqlalchemy(connection):
-    connection.execute(DELETE)
-    connection.connection.driver_connection.commit()
-
-
-def commit_in_a_block(connection):
-    with connection.begin():
-        connection.execute(DELETE)
-
-
-def autocommit(connection):
-    connection.connection.driver_connection.autocommit = True
-
-
-def delete_after_a_rollback(connection):
-    connection.rollback()
-    connection.execute(DELETE)
-    connection.commit()
-
-
-def delete_after_a_rollback_below_sqlalchemy(connection):
+def through_the_driver(connection):
     driver = connection.connection.driver_connection
     driver.rollback()
     driver.cursor().execute("DELETE FROM car_info")
@@ -121,13 +88,13 @@ def delete_after_a_rollback_below_sqlalchemy(connection):
 @pytest.mark.parametrize(
     "misbehave",
     [
-        commit,
-        commit_in_sql,
-        commit_below_sqlalchemy,
-        commit_in_a_block,
-        autocommit,
-        delete_after_a_rollback,
-        delete_after_a_rollback_below_sqlalchemy,
+        lambda connection: (connection.execute(DELETE), connection.commit()),
+        lambda connection: (connection.execute(DELETE), connection.execute(text("COMMIT"))),
+        lambda connection: (connection.rollback(), connection.execute(DELETE), connection.commit()),
+        lambda connection: (connection.execute(DELETE), connection.connection.commit()),
+        lambda connection: connection.begin(),
+        lambda connection: setattr(connection.connection.driver_connection, "autocommit", True),
+        through_the_driver,
     ],
 )
 def test_no_function_leaves_a_trace_and_the_next_attempt_starts_clean(untouched, misbehave):
@@ -210,12 +177,8 @@ def test_percent_signs_colons_and_quotes_reach_the_server_as_they_are(cars):
 @pytest.mark.parametrize(
     ("sql", "words"),
     [
-        (
-            "SELECT name\nFROM nowhere",
-            ['relation "nowhere" does not exist', "LINE 2: FROM nowhere\n             ^"],
-        ),
+        ("SELECT 1\nFROM nowhere", ["LINE 2: FROM nowhere\n             ^", "does not exist"]),
         ("SELECT nme FROM car_brand", ['column "nme" does not exist', "HINT:  Perhaps you meant"]),
-        ("SELECT 1 / 0", ["division by zero"]),
         ("SELEC 1", ['syntax error at or near "SELEC"', "LINE 1: SELEC 1\n        ^"]),
         ("SELECT 'a\0b'", ["NUL"]),
         ("SELECT " + "1 + " * 100 + "nowhere" + " + 1" * 100, ["LINE 1: ...", "nowhere"]),

@@ -1,6 +1,5 @@
 """Builds the site of `make book` from a copy of the checkout, and reads what it wrote."""
 
-import json
 import os
 import re
 import shlex
@@ -22,14 +21,7 @@ from course.widgets import STATE, VIEW
 
 ROOT = Path(__file__).parents[2]
 SOURCES = [
-    *(
-        "*.md",
-        "LICENSE*",
-        "docs/**/*",
-        "benchmarks/*",
-        "notebooks/*/*.ipynb",
-        "course/*.sql",
-    ),
+    *("*.md", "LICENSE*", "docs/**/*", "benchmarks/*", "notebooks/*/*.ipynb", "course/*.sql"),
     "docker-compose.yml",
 ]
 EXTRA = "notebooks/9_extra/01_odd.html"
@@ -59,11 +51,10 @@ An *answer*.
 
 @dataclass(frozen=True)
 class Site:
-    """A built site: its folder, the copy it was built from, what Sphinx said."""
+    """A built site: its folder, and the copy it was built from."""
 
     folder: Path
     checkout: Path
-    said: str
 
     @property
     def pages(self) -> list[str]:
@@ -90,24 +81,6 @@ class Site:
         path = unquote(urlsplit(link).path)
         found = (self.folder / name).parent / path if path else self.folder / name
         return Path(os.path.normpath(found)).relative_to(self.folder).as_posix()
-
-    def leads_nowhere(self, name: str, link: str) -> bool:
-        """Tell whether a link within the site has no file, or no such place in its file."""
-        parts = urlsplit(link)
-        page = self.folder / name
-        target = (page.parent / unquote(parts.path)).resolve() if parts.path else page
-        if not target.is_file() or not target.is_relative_to(self.folder):
-            return True
-        if not parts.fragment or target.suffix != ".html":
-            return False
-        page = self.page(target.relative_to(self.folder).as_posix())
-        return not page.find(id=unquote(parts.fragment))
-
-    @property
-    def search_index(self) -> dict[str, object]:
-        """The index that the search reads."""
-        text = (self.folder / "searchindex.js").read_text(encoding="utf-8")
-        return json.loads(re.fullmatch(r"Search\.setIndex\((.*)\)", text, re.DOTALL)[1])
 
 
 @cache
@@ -170,4 +143,4 @@ def build_site(checkout: Path) -> Site:
     add_extra_lesson(checkout)
     done = build(checkout)
     assert done.returncode == 0, done.stdout
-    return Site(checkout / "build" / "book", checkout, done.stdout)
+    return Site(checkout / "build" / "book", checkout)

@@ -13,19 +13,15 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import BrowserContext, ConsoleMessage, Request, Response, sync_playwright
+from playwright.sync_api import BrowserContext, Request, Response, sync_playwright
 
 PATIENCE = 180_000  # milliseconds; other work may make the machine slow
 WIDTH = 1300  # pixels; a reader's window
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next(filter(None, map(shutil.which, NAMES)), "")
 FLAGS = [
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
+    *("--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update"),
 ]
 if hasattr(os, "geteuid") and os.geteuid() == 0:
     FLAGS.append("--no-sandbox")  # Chromium refuses to run as root with it
@@ -52,21 +48,17 @@ class Watched:
     strangers: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.context.on("console", self._console)
-        self.context.on("weberror", lambda found: self.errors.append(str(found.error)))
-        self.context.on("request", self._request)
-        self.context.on("response", self._response)
-        self.context.on("requestfailed", self._failed)
-
-    def _console(self, message: ConsoleMessage) -> None:
-        if message.type == "error":
-            self.errors.append(message.text)
+        context = self.context
+        context.on("console", lambda log: log.type == "error" and self.errors.append(log.text))
+        context.on("weberror", lambda found: self.errors.append(str(found.error)))
+        context.on("request", self._request)
+        context.on("response", self._response)
+        context.on("requestfailed", self._failed)
 
     def _request(self, request: Request) -> None:
         parts = urlsplit(request.url)
-        if parts.scheme in ("data", "blob", "file", "about"):
-            return
-        if parts.hostname not in ("127.0.0.1", "localhost"):
+        ours = parts.hostname in ("127.0.0.1", "localhost")
+        if not ours and parts.scheme not in ("data", "blob", "file", "about"):
             self.strangers.append(request.url)
 
     def _response(self, response: Response) -> None:
@@ -79,20 +71,15 @@ class Watched:
 
 
 @contextmanager
-def browser(folder: Path, *, height: int = 900) -> Iterator[Watched]:
-    """Start Chromium with an empty profile.
-
-    Args:
-        folder: For the profile.
-        height: Of the window, in pixels; it is `WIDTH` wide.
-    """
+def browser(folder: Path) -> Iterator[Watched]:
+    """Start Chromium with an empty profile in this folder."""
     with sync_playwright() as playwright:
         context = playwright.chromium.launch_persistent_context(
             folder,
             executable_path=CHROMIUM,
             headless=True,
             args=FLAGS,
-            viewport={"width": WIDTH, "height": height},
+            viewport={"width": WIDTH, "height": 900},
             timeout=PATIENCE,
         )
         context.set_default_timeout(PATIENCE)

@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import charts
 import nbformat
 from jupyter_client import BlockingKernelClient
 
@@ -69,9 +68,6 @@ def running_lab(folder: Path, notebooks: Path, lesson: str) -> Iterator[Lab]:
         lesson: The one to open.
     """
     runtime, log = folder / "runtime", folder / "log"
-    startup = folder / "ipython" / "profile_default" / "startup"
-    startup.mkdir(parents=True)
-    (startup / "charts.py").write_text(charts.START_UP, encoding="utf-8")
     data = Path(tempfile.mkdtemp(prefix="carlib-lab-"))  # as in conftest: not tmp_path
     environment = {
         name: value

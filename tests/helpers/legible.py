@@ -57,23 +57,11 @@ _CONTRASTS = """(where) => {
   return found;
 }"""
 
-# Elements that reach out of what holds them, or that can be seen only by scrolling sideways.
-_WIDE = """(where) => {
-  const name = one => `${one.tagName} ${one.className} ${one.textContent.trim().slice(0, 40)}`;
-  const found = [];
-  if (document.documentElement.scrollWidth > innerWidth) found.push('the page itself');
-  for (const root of document.querySelectorAll(where)) {
-    for (const one of root.querySelectorAll('table, img, svg, pre, div')) {
-      const kind = getComputedStyle(one).overflowX;
-      const scrolled = ['auto', 'scroll', 'hidden', 'clip'].includes(kind);
-      const wider = one.clientWidth && one.scrollWidth > one.clientWidth + 1;
-      if (scrolled && wider) found.push(name(one));
-      const [own, holder] = [one, one.parentElement].map(each => each.getBoundingClientRect());
-      if (own.width && holder.width && own.right > holder.right + 1) found.push(name(one));
-    }
-  }
-  return found;
-}"""
+# The page, and what it holds, where it can be seen only by scrolling sideways.
+_WIDE = """() => [...document.querySelectorAll('html, body :is(table, pre, div)')]
+  .filter(one => one.clientWidth && one.scrollWidth > one.clientWidth + 1)
+  .filter(one => one.matches('html') || getComputedStyle(one).overflowX !== 'visible')
+  .map(one => `${one.tagName} ${one.className} ${one.textContent.trim().slice(0, 40)}`)"""
 
 
 def faint_texts(page: Page, where: str) -> list[list]:
@@ -88,6 +76,6 @@ def faint_texts(page: Page, where: str) -> list[list]:
     return [one for one in found if one[0] < LEAST_CONTRAST]
 
 
-def wide_things(page: Page, where: str) -> list[str]:
-    """What is wider than its place."""
-    return page.evaluate(_WIDE, where)
+def wide_things(page: Page) -> list[str]:
+    """What is wider than its place, the page itself or a part of it."""
+    return page.evaluate(_WIDE)

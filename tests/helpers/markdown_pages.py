@@ -1,72 +1,39 @@
-"""Reads what the Markdown files, and the markdown cells of the notebooks, say: by a real parser."""
+"""Reads the Markdown files, and the Markdown cells of the notebooks, as their readers see them."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cached_property
+import subprocess
+from functools import cache
 from pathlib import Path
 
 import nbformat
+from bs4 import BeautifulSoup
 from markdown_it import MarkdownIt
-from markdown_it.token import Token
 
 ROOT = Path(__file__).parents[2]
-_MADE = {"build", "workbook"}
-_HIDDEN_BUT_OURS = {".github", ".devcontainer"}
 
 
-@dataclass(frozen=True)
-class Text:
-    """One piece of Markdown: a whole file, or one cell of a notebook.
-
-    Attributes:
-        path: The file.
-        source: What is written there.
-        cell: The cell's id; empty for a Markdown file.
-    """
-
-    path: Path
-    source: str
-    cell: str = ""
-
-    @cached_property
-    def tokens(self) -> list[Token]:
-        """The text as CommonMark with GitHub's tables; addresses stay as they are written."""
-        parser = MarkdownIt("commonmark").enable("table")
-        parser.validateLink = lambda url: True
-        parser.normalizeLink = lambda url: url
-        return parser.parse(self.source)
-
-    @property
-    def name(self) -> str:
-        """Where it is, for messages and test ids: ``docs/page.md``."""
-        place = self.path.relative_to(ROOT).as_posix()
-        return f"{place} cell {self.cell}" if self.cell else place
-
-    def inline(self) -> Iterator[tuple[int, Token]]:
-        """Each inline token (text, code, link, image, HTML) with the line its block begins at."""
-        for token in self.tokens:
-            for child in token.children or []:
-                yield (token.map or [0])[0] + 1, child
+@cache
+def project_files() -> frozenset[Path]:
+    """All files but those that git ignores."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return frozenset(path for name in listed.split("\0")[:-1] if (path := ROOT / name).is_file())
 
 
-def files(ending: str, root: Path = ROOT) -> list[Path]:
-    """The project's files of an ending, in order; what tools made is left out."""
-
-    def ours(path: Path) -> bool:
-        *folders, _ = path.relative_to(root).parts
-        hidden = {name for name in folders if name.startswith(".")} - _HIDDEN_BUT_OURS
-        return not hidden and not _MADE & set(folders)
-
-    return sorted(path for path in root.rglob(f"*.{ending}") if ours(path))
+def pages(*endings: str) -> list[Path]:
+    """The project's files of these endings, in order."""
+    return sorted(path for path in project_files() if path.suffix in endings)
 
 
-def markdown_files() -> list[Text]:
-    """Every Markdown file of the project, the README first."""
-    found = sorted(files("md"), key=lambda path: path != ROOT / "README.md")
-    return [Text(path, path.read_text(encoding="utf-8")) for path in found]
+@cache
+def rendered(path: Path) -> BeautifulSoup:
+    """A page as HTML: CommonMark with GitHub's tables."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".ipynb":
+        cells = nbformat.reads(text, as_version=4).cells
+        text = "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    return BeautifulSoup(MarkdownIt("commonmark").enable("table").render(text), "html.parser")
 
 
-def notebook_cells(path: Path) -> list[Text]:
-    """The markdown cells of a notebook."""
-    cells = nbformat.read(path, as_version=4).cells
-    return [Text(path, cell.source, cell.id) for cell in cells if cell.cell_type == "markdown"]
+def page_id(path: Path) -> str:
+    """The page's path from the root, for the ids of tests."""
+    return path.relative_to(ROOT).as_posix()

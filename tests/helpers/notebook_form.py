@@ -35,6 +35,9 @@ ANATOMY = {
     "'### Solutions'": r"^### Solutions$",
     "'### On'": r"^### On$",
 }
+# The palette of Okabe and Ito, whose colors people with any kind of color vision tell apart.
+PALETTE = {"#000000", "#0072B2", "#009E73", "#56B4E9", "#CC79A7", "#D55E00", "#E69F00", "#F0E442"}
+UNIT = r"\((bytes|kB|MB|ms|s|rows|UTC|currency units)\)|\b(per (key|second)|days since)\b"
 _ELSEWHERE = {
     "a path": r"(?<![\w.<])/(home|root|tmp|Users|private|usr|var|opt|mnt|media|etc|srv|Library)\b"
     r"|\b[A-Za-z]:\\\w|file://",
@@ -125,6 +128,16 @@ def outputs(lesson: Lesson) -> Iterator[str]:
                     yield f"{_name(cell)} shows {what}: {match[0]}"
 
 
+def charts(lesson: Lesson) -> Iterator[str]:
+    """A chart's axes say their units, and its colors are told apart by everybody."""
+    for cell in code_cells(lesson):
+        if any("image/png" in output.get("data", {}) for output in cell.outputs):
+            if others := set(re.findall(r"#\w{6}\b|\bC\d\b", cell.source)) - PALETTE:
+                yield f"{_name(cell)} has the colors {sorted(others)}, expected {sorted(PALETTE)}"
+            if "label=" not in cell.source or not re.search(UNIT, cell.source):
+                yield f"{_name(cell)} names no axis with its unit"
+
+
 def comparison(lesson: Lesson) -> Iterator[str]:
     """Nearly all outputs compared; where one is not, the code asserts what must hold."""
     cells = code_cells(lesson)
@@ -195,7 +208,18 @@ def links(lesson: Lesson, neighbors: tuple[Path | None, Path | None]) -> Iterato
 
 
 RULES: list[Rule] = [
-    *(form, execution, source, imports, outputs, comparison, parameters, anatomy, solutions),
+    *(
+        form,
+        execution,
+        source,
+        imports,
+        outputs,
+        charts,
+        comparison,
+        parameters,
+        anatomy,
+        solutions,
+    ),
 ]
 
 

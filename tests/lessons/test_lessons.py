@@ -20,6 +20,7 @@ import psutil
 import pytest
 from nbval.plugin import get_sanitize_patterns
 from nbval_lessons import SANITIZE, validate
+from notebook_form import TEMPLATE
 
 from course.lessons import Lesson, find_lessons
 from course.run import run_lessons
@@ -32,7 +33,11 @@ BUDGET = 15 * float(os.environ.get("CARLIB_TEST_BUDGET_FACTOR") or 1)
 each_lesson = pytest.mark.parametrize("lesson", LESSONS, ids=lambda one: f"{one.part}/{one.name}")
 
 
-@each_lesson
+@pytest.mark.parametrize(
+    "lesson",
+    [*LESSONS, pytest.param(Lesson(TEMPLATE), marks=pytest.mark.slow)],
+    ids=lambda one: f"{one.part}/{one.name}",
+)
 def test_outputs_are_the_committed_ones_within_the_budget(
     lesson: Lesson, database_url: str, record_property: Callable[[str, object], None]
 ) -> None:

@@ -1,4 +1,7 @@
-"""The book: every lesson in it, every link good, nothing fetched from elsewhere."""
+"""The book: every lesson in it, shown whole, nothing fetched from elsewhere.
+
+That links lead somewhere is Sphinx's to check, which the last test sees stop a build.
+"""
 
 import re
 import sys
@@ -6,13 +9,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from book_site import (
-    EXTRA,
-    ROOT,
-    Site,
-    build,
-    copy_book_settings,
-)
+from book_site import EXTRA, ROOT, Site, build, copy_book_settings
 from tiny_lessons import write_lesson
 
 from course.lessons import Lesson, find_lessons
@@ -26,15 +23,14 @@ PAGES = {
 }
 
 
-@pytest.mark.parametrize("start", ["index.html", EXTRA])
-def test_the_navigation_has_every_lesson_in_order_and_the_documents(site: Site, start: str) -> None:
-    menu = site.page(start).select_one("nav.bd-links")
+def test_the_navigation_has_every_lesson_in_order_and_the_documents(site: Site) -> None:
+    menu = site.page(EXTRA).select_one("nav.bd-links")
     captions = [caption.get_text(strip=True) for caption in menu.select(".caption")]
     parts = sorted({lesson.part for lesson in LESSONS})
     assert len(captions) == len(parts) + 2
     assert captions[0] == "Part 1, core"
     assert captions[-2:] == ["Part 9, extra", "About the course"]
-    found = [site.target(start, link["href"]) for link in menu.select("li > a")]
+    found = [site.target(EXTRA, link["href"]) for link in menu.select("li > a")]
     lessons = [*PAGES.values(), EXTRA]
     assert found[: len(lessons)] == lessons
     shown = [path for glob in DOCUMENTS for path in ROOT.glob(glob)]
@@ -42,24 +38,6 @@ def test_the_navigation_has_every_lesson_in_order_and_the_documents(site: Site, 
     assert set(found[len(lessons) :]) == documents - {"README.html"}
     titles = [link.get_text(strip=True) for link in menu.select("li > a")]
     assert titles[: len(LESSONS)] == [lesson.title for lesson in LESSONS]
-
-
-def test_each_page_leads_to_the_next_lesson(site: Site) -> None:
-    page = "README.html"
-    for expected in [*PAGES.values(), EXTRA]:
-        page = site.target(page, site.page(page).select_one("a.right-next")["href"])
-        assert page == expected
-
-
-def test_every_link_leads_somewhere(site: Site) -> None:
-    broken, seen = [], 0
-    for page in site.pages:
-        for _, link in site.links(page):
-            seen += 1
-            if not re.match(r"https://|data:image/", link) and site.leads_nowhere(page, link):
-                broken.append((page, link))
-    assert broken == []
-    assert seen > 100 * len(LESSONS)
 
 
 def test_nothing_comes_from_another_host(site: Site) -> None:
@@ -84,23 +62,6 @@ def test_nothing_tells_where_it_was_built(site: Site) -> None:
             assert not [secret for secret in secrets if secret.encode() in content], path
 
 
-def test_the_search_knows_words_of_every_page(site: Site) -> None:
-    index = site.search_index
-    names = [f"{name}.html" for name in index["docnames"]]
-    assert set(names) >= {*PAGES.values(), EXTRA, "README.html"}
-
-    def pages_with(stem: str) -> set[str]:
-        numbers: set[int] = set()
-        for kind in ("terms", "titleterms"):
-            found = index[kind].get(stem, [])
-            numbers.update(found if isinstance(found, list) else [found])
-        return {names[number] for number in numbers}
-
-    assert pages_with("quetzalcoatl") == {EXTRA}
-    assert PAGES[LESSONS[0].path] in pages_with("spreadsheet")
-    assert set(PAGES.values()) <= pages_with("exercis")
-
-
 @pytest.mark.parametrize("lesson", LESSONS, ids=str)
 def test_a_lesson_is_shown_whole(site: Site, lesson: Lesson) -> None:
     page = site.page(PAGES[lesson.path])
@@ -111,7 +72,8 @@ def test_a_lesson_is_shown_whole(site: Site, lesson: Lesson) -> None:
     tables = ["dataframe" in output.get("data", {}).get("text/html", "") for output in outputs]
     pictures = ["image/png" in output.get("data", {}) for output in outputs]
     kept = [KEPT in output.get("metadata", {}) for output in outputs]
-    diagrams = [_shows_diagram(output) for output in outputs]
+    drawn = [output.get("data", {}).get("text/markdown", "") for output in outputs]
+    diagrams = ["```mermaid\nerDiagram" in text for text in drawn]
     assert len(page.select("div.cell_input")) == len(code)
     assert len(page.select("table.dataframe")) >= sum(tables)
     assert len(page.select(".admonition.trap")) == len(re.findall(r"^> \*\*Trap", texts, re.M))
@@ -124,18 +86,10 @@ def test_a_lesson_is_shown_whole(site: Site, lesson: Lesson) -> None:
     assert len(page.select("article svg[aria-label]")) == sum(diagrams)
 
 
-def _shows_diagram(output: nbformat.NotebookNode) -> bool:
-    return "```mermaid\nerDiagram" in output.get("data", {}).get("text/markdown", "")
-
-
 def test_formulas_traps_links_and_widgets_without_a_state(site: Site) -> None:
     page = site.page(EXTRA)
-    assert [str(tag.get("display", "inline")) for tag in page.find_all("math")] == [
-        "inline",
-        "block",
-    ]
-    assert page.select("msup")
-    assert page.select("mfrac")
+    assert page.select("math:not([display=block]) msup")
+    assert page.select("math[display=block] mfrac")
     (trap,) = page.select(".admonition.trap")
     assert trap.select_one(".admonition-title").get_text() == "Trap: a quotation."
     assert trap.find_all("p")[-1].get_text(strip=True) == "It warns."

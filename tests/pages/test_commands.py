@@ -8,16 +8,15 @@ import argparse
 import re
 import shlex
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from markdown_pages import ROOT, markdown_files
-from shown_commands import Shown, commands_of, hidden_commands
+from markdown_pages import ROOT, page_id, pages, rendered
 
 from course.cli import make_parser
 from course.lessons import find_lessons
 
-COMMANDS = {shown.command: shown for page in markdown_files() for shown in commands_of(page)}
 PARAMETERS = {lesson.path: set(lesson.parameters) for lesson in find_lessons()}
 # What other projects' programs are asked for; these forms are looked up in their manuals.
 OTHERS = [
@@ -31,11 +30,33 @@ OTHERS = [
 ]
 
 
-@pytest.mark.parametrize("shown", COMMANDS.values(), ids=lambda shown: shown.command)
-def test_a_shown_command_can_be_typed(shown: Shown) -> None:
-    words = shlex.split(shown.command.replace("\\", "/"))
+# What a command begins with. One of these words alone is a name, not a command.
+PROGRAM = re.compile(
+    r"(make|carlib|papermill|jupyter|python3?|py|bash|sh|source|pytest|ruff|mypy|codespell|git|curl"
+    r"|sphinx-build|nbdiff|pipx?|uv|conda|mamba|npm|apt|apt-get|sudo|docker|psql|createdb"
+    r"|\.venv[/\\]\S+)\s+\S"
+)
+
+
+def shown_commands(path: Path) -> Iterator[str]:
+    """The commands in a page's ``sh`` blocks, sentences and tables, without their comments."""
+    page = rendered(path)
+    blocks = [code.get_text() for code in page.select("pre > code.language-sh")]
+    lines = "".join(blocks).replace("\\\n", " ").splitlines()
+    words = [code.get_text() for code in page.select(":not(pre) > code")]
+    for text in [*lines, *filter(PROGRAM.match, words)]:
+        if command := " ".join(f" {text}".partition(" #")[0].split()):
+            yield command
+
+
+COMMANDS = {command: page_id(path) for path in pages(".md") for command in shown_commands(path)}
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=COMMANDS)
+def test_a_shown_command_can_be_typed(command: str) -> None:
+    words = shlex.split(command.replace("\\", "/"))
     program = Path(words[0]).name
-    where = f"{shown.page}, line {shown.line}: {shown.command}"
+    where = f"{COMMANDS[command]}: {command}"
     if program == "make":
         done = subprocess.run(["make", "--dry-run", *words[1:]], cwd=ROOT, capture_output=True)
         assert done.returncode == 0, where
@@ -50,7 +71,7 @@ def test_a_shown_command_can_be_typed(shown: Shown) -> None:
     elif "bootstrap.py" in words:
         assert all((ROOT / "requirements" / f"{part}.txt").is_file() for part in words[2:]), where
     else:
-        assert any(re.fullmatch(form, shown.command) for form in OTHERS), where
+        assert any(re.fullmatch(form, command) for form in OTHERS), where
     paths = [word.partition("::")[0] for word in words if re.match(r"(tests|notebooks)/", word)]
     assert all((ROOT / path).exists() for path in paths), where
 
@@ -71,5 +92,8 @@ def _parse(words: list[str], where: str) -> None:
         assert not isinstance(lesson, list) or all((ROOT / path).is_file() for path in lesson)
 
 
-def test_no_page_hides_commands_in_a_block_without_a_name() -> None:
-    assert [line for page in markdown_files() for line in hidden_commands(page)] == []
+@pytest.mark.parametrize("path", pages(".md"), ids=page_id)
+def test_no_page_hides_commands_in_a_block_that_is_not_called_sh(path: Path) -> None:
+    blocks = rendered(path).select("pre > code:not(.language-sh)")
+    lines = [line.strip() for block in blocks for line in block.get_text().splitlines()]
+    assert [line for line in lines if PROGRAM.match(line.removeprefix("$ "))] == []

