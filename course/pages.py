@@ -135,7 +135,6 @@ def write_index(course: CourseRun) -> None:
         body += f"<table><caption>{html.escape(part)}</caption>{rows}</table>"
     if course.learner:
         about = f"for {course.learner} · {about}"
-        body += '<p><a href="../index.html">The whole class</a></p>'
     course.index.parent.mkdir(parents=True, exist_ok=True)
     course.index.write_text(
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
