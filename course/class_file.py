@@ -11,8 +11,8 @@ import csv
 import re
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from carlib.text import did_you_mean
 from course.errors import ClassFileError
@@ -22,8 +22,7 @@ NAME, URL_VARIABLE = "name", "database_url_env"
 _RESERVED = re.compile(r"pg_.*|public|extensions|information_schema|con|prn|aux|nul|(com|lpt)\d")
 
 
-@dataclass(frozen=True)
-class Learner:
+class Learner(NamedTuple):
     """A row of the table."""
 
     name: str  # in Unicode's form NFC, with single blanks and without invisible characters
@@ -55,7 +54,7 @@ def read_class(class_file: Path, parameters: Iterable[str] | None = None) -> lis
     (_, columns), *rows = lines or [(1, [])]
     expected = f"{class_file}, line 1: expected"
     if NAME not in columns:  # The line is not repeated: it may be a learner's row, with a URL.
-        raise ClassFileError(f"{expected} the columns' names, {NAME!r} and others, with commas.")
+        raise ClassFileError(f"{expected} {NAME!r} and other columns, separated by commas.")
     known = [NAME, URL_VARIABLE, *(columns if parameters is None else sorted(parameters))]
     for column in columns:
         if columns.count(column) > 1:
@@ -100,4 +99,4 @@ def slug(name: str) -> str:
     base = "".join(c for c in decomposed if not unicodedata.combining(c))
     text = unicodedata.normalize("NFC", re.sub(r"\W+", "_", base).strip("_"))
     text = f"learner_{text}" if _RESERVED.fullmatch(text) else text
-    return text.encode()[:48].decode(errors="ignore").strip("_")  # of 63, for a suffix
+    return text.encode()[:48].decode(errors="ignore").strip("_")  # 63 less a suffix

@@ -67,13 +67,12 @@ def run_class(
             try:
                 if url not in servers:
                     servers[url] = stack.enter_context(run_database(url))
+                environment, course.server = servers[url]
+                execute_run(course, environment, sys.stderr, keep_going=True)
             except (CarlibError, ServerError) as error:
                 course.lessons[0].error = str(error)
                 print(f"{learner.name}  not run  {error}", file=sys.stderr)
                 write_index(course)
-            else:
-                environment, course.server = servers[url]
-                execute_run(course, environment, sys.stderr, keep_going=True)
     return courses
 
 
@@ -83,9 +82,9 @@ def class_table(courses: Sequence[CourseRun]) -> str:
     for course in courses:
         seconds = f"{sum(run.seconds for run in course.lessons):.1f}"
         rows.append([course.learner, *(run.status for run in course.lessons), seconds])
-        errors += [
-            f"{course.learner}, {r.lesson.name}: {r.error}" for r in course.lessons if r.error
-        ]
+        for run in course.lessons:
+            if error := " ".join(run.error.split()):
+                errors.append(f"{course.learner}, {run.lesson.name}: {error}")
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
     ok = sum(set(statuses) == {"ok"} for _, *statuses, _ in rows[1:])

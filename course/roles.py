@@ -5,7 +5,6 @@ The SQL is in shared_server.sql and learner_role.sql, which psql takes as they a
 
 import contextlib
 import os
-import re
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,8 +44,8 @@ def make_roles(class_file: Path, output: Path, database_url: str | None = None) 
     for learner in learners:
         if not (name := learner.url_variable) or variables.count(name) > 1:
             raise ClassFileError(
-                f"{learner.place}: expected in {URL_VARIABLE} a variable that no other row has, "
-                f"such as ADA_URL, found {name!r}."
+                f"{learner.place}: expected in {URL_VARIABLE} a variable for {learner.name} alone, "
+                f"such as ADA_URL; found {name or 'none'} in {variables.count(name)} of the rows."
             )
     new = [learner for learner in learners if not os.environ.get(learner.url_variable)]
     if not new:
@@ -87,11 +86,10 @@ def _make_role(cursor: extensions.cursor, learner: Learner, url: URL) -> str:
 
 def _execute(cursor: extensions.cursor, text: str, **values: str) -> None:
     """Execute SQL with psql's :"name" and :'name' in it."""
-    quoted = {
-        f':"{name}"': sql.Identifier(value).as_string(cursor) for name, value in values.items()
-    }
-    quoted |= {f":'{name}'": sql.Literal(value).as_string(cursor) for name, value in values.items()}
-    cursor.execute(re.sub(r""":(["'])\w+\1""", lambda match: quoted[match[0]], text))
+    for name, value in values.items():  # A slug or a hash, so no value has such quotes in it.
+        text = text.replace(f':"{name}"', sql.Identifier(value).as_string(cursor))
+        text = text.replace(f":'{name}'", sql.Literal(value).as_string(cursor))
+    cursor.execute(text)
 
 
 @contextlib.contextmanager
