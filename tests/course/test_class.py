@@ -93,9 +93,7 @@ def test_one_learners_failure_ends_nobody_elses_lessons(done: subprocess.Complet
     assert "<pre>No connection to 127.0.0.1:1/d as n: " in page.read_text(encoding="utf-8")
 
 
-def test_each_has_other_data_in_a_folder_and_a_schema_of_their_own(
-    done: subprocess.CompletedProcess,
-) -> None:
+def test_each_has_other_data_and_a_schema_of_their_own(done: subprocess.CompletedProcess) -> None:
     for folder, rows in {"zoe_co": 5, "unlucky": 7, "ada_lovelace": 11}.items():
         part = done.output / folder / "1_tiny"
         assert _printed(part / "01_first.ipynb") == f"{rows} cars\n"
@@ -108,8 +106,9 @@ def test_each_has_other_data_in_a_folder_and_a_schema_of_their_own(
 def test_no_password_is_in_any_output(done: subprocess.CompletedProcess) -> None:
     files = [path for path in done.output.rglob("*") if path.is_file()]
     assert len(files) == 3 * 5 + 1
-    outputs = [path.read_text(encoding="utf-8") for path in files] + [done.stdout, done.stderr]
-    assert not [one for one in (PASSWORD, done.url.password) if one in "".join(outputs)]
+    shown = "".join([*(path.read_text("utf-8") for path in files), done.stdout, done.stderr])
+    assert PASSWORD not in shown
+    assert done.url.password not in shown
 
 
 @pytest.mark.parametrize(

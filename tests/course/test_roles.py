@@ -7,7 +7,7 @@ import shlex
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -70,12 +70,20 @@ def urls(admin: Engine, tmp_path_factory: pytest.TempPathFactory) -> dict[str, s
     return make(admin, CLASS, tmp_path_factory.mktemp("made"), GUEST_URL="postgresql://elsewhere/d")
 
 
+def _first_load(engine: Engine) -> None:
+    initial_load(engine, sample_cars())
+
+
+def _second_load(engine: Engine) -> None:
+    carlib.delta_load(engine, sample_delta())
+
+
 @contextlib.contextmanager
 def _working(url: str | URL, schema: str) -> Iterator[Engine]:
     """A learner with some cars in a schema."""
     engine = connect(url, schema=schema, fresh=True)
     create_tables(engine)
-    initial_load(engine, sample_cars())
+    _first_load(engine)
     yield engine
     engine.dispose()
 
@@ -95,27 +103,25 @@ def bea(urls: Mapping[str, str]) -> Iterator[Engine]:
 
 @posix_only
 def test_only_the_owner_reads_the_urls_which_work(
-    tmp_path: Path, admin: Engine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+    tmp_path: Path, admin: Engine, capsys: pytest.CaptureFixture
 ) -> None:
-    monkeypatch.setenv("CARLIB_DATABASE_URL", admin.url.render_as_string(hide_password=False))
     table, output = tmp_path / "class.csv", tmp_path / "class.env"
     table.write_text("name,database_url_env\nCleo,CLEO_URL\n李,LI_URL\n", encoding="utf-8")
+    words = ["--database-url", admin.url.render_as_string(hide_password=False)]
     umask = os.umask(0)
     try:
-        assert main(["roles", str(table), "--output", str(output)]) == 0
+        assert main(["roles", str(table), "--output", str(output), *words]) == 0
     finally:
         os.umask(umask)
     assert mode(output) == 0o600
-    found = {name: make_url(url) for name, url in sourced(output).items()}
-    users = {name: url.username for name, url in found.items()}
-    assert users == {"CLEO_URL": "cleo", "LI_URL": "李"}
-    printed = capsys.readouterr()
-    for url in found.values():
-        assert url.database == admin.url.database
+    found, printed = sourced(output), "".join(capsys.readouterr())
+    assert list(found) == ["CLEO_URL", "LI_URL"]
+    for url, user in zip(map(make_url, found.values()), ["cleo", "李"], strict=True):
+        assert (url.username, url.database) == (user, admin.url.database)
         assert len(url.password) >= 20
-        assert url.password not in printed.out + printed.err
-        connect(url, schema=url.username, fresh=True).dispose()
-    assert len({url.password for url in found.values()}) == 2
+        assert url.password not in printed
+        connect(url, schema=user, fresh=True).dispose()
+    assert len({make_url(url).password for url in found.values()}) == 2
 
 
 def test_once_more_makes_roles_for_those_who_came_later(
@@ -131,8 +137,8 @@ def test_once_more_makes_roles_for_those_who_came_later(
     again = make(admin, "Dan,DAN_URL\n", tmp_path)
     with pytest.raises(ConnectionFailed, match="refused"):
         connect(made["DAN_URL"], schema="dan")
-    connect(again["DAN_URL"], schema="dan").dispose()
-    connect(urls["ADA_URL"], schema="ada").dispose()
+    for url, schema in ((again["DAN_URL"], "dan"), (urls["ADA_URL"], "ada")):
+        connect(url, schema=schema).dispose()
 
 
 @pytest.mark.parametrize(
@@ -177,7 +183,7 @@ def test_who_may_not_make_roles_is_told(
 
 def test_a_learner_can_do_what_the_lessons_do(ada: Engine, bea: Engine) -> None:
     """The lessons themselves are run by such roles below and in test_instructors.py."""
-    carlib.delta_load(ada, sample_delta())
+    _second_load(ada)
     for engine, cars in ((ada, 3), (bea, 2)):
         # As lesson 6 does it.
         run(engine, "CREATE SCHEMA IF NOT EXISTS extensions")
@@ -286,30 +292,25 @@ def test_no_learner_takes_all_connections_or_all_time(ada: Engine) -> None:
             engine.connect()
 
 
+# Each with what goes before it, and what it then waits for.
 WORK = {
-    "create_tables": create_tables,
-    "initial_load": lambda engine: initial_load(engine, sample_cars()),
-    "delta_load": lambda engine: carlib.delta_load(engine, sample_delta()),
+    create_tables: ("DROP TABLE car_info", "CREATE TABLE ada.car_info (id int)"),
+    _first_load: ("DELETE FROM car_info", "LOCK TABLE ada.car_info IN SHARE MODE"),
+    _second_load: ("SELECT 1", "LOCK TABLE ada.car_info IN SHARE MODE"),
 }
 
 
-@pytest.mark.parametrize(
-    ("name", "before", "held"),
-    [
-        ("create_tables", "DROP TABLE car_info", "CREATE TABLE ada.car_info (id int)"),
-        ("initial_load", "DELETE FROM car_info", "LOCK TABLE ada.car_info IN SHARE MODE"),
-        ("delta_load", "SELECT 1", "LOCK TABLE ada.car_info IN SHARE MODE"),
-    ],
-)
+@pytest.mark.parametrize("does", WORK)
 def test_one_learners_work_keeps_no_other_waiting(
-    name: str, before: str, held: str, urls: dict[str, str], admin: Engine
+    does: Callable[[Engine], object], urls: dict[str, str], admin: Engine
 ) -> None:
+    before, held = WORK[does]
     locks = "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE usename = 'ada'"
     waiting = f"{locks} AND NOT granted"
 
     def work(engine: Engine) -> None:
         with contextlib.suppress(CarlibError, DBAPIError):
-            WORK[name](engine)
+            does(engine)
 
     with _working(urls["ADA_URL"], "ada") as ada, admin.connect() as holder:
         run(ada, before)
@@ -322,8 +323,8 @@ def test_one_learners_work_keeps_no_other_waiting(
             connect(urls["BEA_URL"], schema="bea", fresh=True).dispose()
             options = {"options": "-c search_path=bea -c lock_timeout=2s"}
             impatient = create_engine(urls["BEA_URL"], connect_args=options)
-            for does in WORK.values():
-                does(impatient)
+            for work_of_another in WORK:
+                work_of_another(impatient)
             impatient.dispose()
             assert scalar(admin, waiting) == 1
         finally:
