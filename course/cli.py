@@ -88,13 +88,13 @@ def _run(options: argparse.Namespace) -> int:
     lessons = choose_lessons(every_lesson, options.only)
     url = options.database_url
     if options.class_file:
-        from course.class_run import run_class
+        from course.class_run import class_table, run_class
 
-        result = run_class(
+        courses = run_class(
             options.class_file, every_lesson, lessons, output, values=values, database_url=url
         )
-        print(f"{result}\nRead {output / 'index.html'}")
-        return 0 if result.ok else 1
+        print(f"{class_table(courses)}\nRead {output / '*' / 'index.html'}")
+        return int(any(run.status != "ok" for course in courses for run in course.lessons))
     from course.run import run_lessons  # slow to import: only once the words are right
 
     course = run_lessons(lessons, output, values=values, database_url=url)

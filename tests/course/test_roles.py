@@ -3,21 +3,20 @@
 import contextlib
 import os
 import re
-import stat
+import shlex
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-import psycopg2
 import pytest
 from markdown_pages import ROOT
 from psycopg2 import errorcodes
 from roles import run
-from server_probes import eventually, posix_only
+from server_probes import eventually, mode, posix_only
 from sqlalchemy import URL, Engine, create_engine, make_url, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 import carlib
 from carlib import connect, create_tables, generate_cars, initial_load, sample_cars, sample_delta
@@ -29,7 +28,7 @@ from course.roles import make_roles
 from servers.postgres import temporary_server
 from servers.postgres.programs import binaries
 
-CLASS = "name,seed,database_url_env\nAda,1,ADA_URL\nBéa,,BEA_URL\nGuest,,GUEST_URL\n"
+CLASS = "Ada,ADA_URL\nBéa,BEA_URL\nGuest,GUEST_URL\n"
 LEARNERS, CONNECTIONS_EACH = 3, 5  # as docs/instructors.md says
 
 
@@ -47,20 +46,22 @@ def admin() -> Iterator[Engine]:
 
 def make(admin: Engine, table: str, folder: Path, **given: str) -> dict[str, str]:
     """Make the roles of a table; the URL in each variable of the file, as a shell reads it."""
-    (folder / "class.csv").write_text(table, encoding="utf-8")
-    output = folder / "class.env"
+    class_file, output = folder / "class.csv", folder / "class.env"
+    class_file.write_text(f"name,database_url_env\n{table}", encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         for name, url in given.items():
             patch.setenv(name, url)
-        make_roles(folder / "class.csv", output, admin.url.render_as_string(hide_password=False))
-    return sourced(output) if output.exists() else {}
+        made = make_roles(class_file, output, admin.url.render_as_string(hide_password=False))
+    return sourced(output) if made else {}
 
 
 def sourced(file: Path) -> dict[str, str]:
-    shell = ["sh", "-c", f"set -a; . {file}; set +a; exec env -0"]
-    shown = subprocess.run(shell, capture_output=True, text=True, check=True, env={}).stdout
-    variables = dict(line.split("=", 1) for line in shown.split("\0") if line)
-    return {name: value for name, value in variables.items() if name.endswith("_URL")}
+    return dict(word.split("=", 1) for word in shlex.split(file.read_text("utf-8")))
+
+
+def scalar(engine: Engine, sql: str) -> object:
+    with engine.connect() as connection:
+        return connection.scalar(text(sql))
 
 
 @pytest.fixture(scope="module")
@@ -69,12 +70,20 @@ def urls(admin: Engine, tmp_path_factory: pytest.TempPathFactory) -> dict[str, s
     return make(admin, CLASS, tmp_path_factory.mktemp("made"), GUEST_URL="postgresql://elsewhere/d")
 
 
+def _first_load(engine: Engine) -> None:
+    initial_load(engine, sample_cars())
+
+
+def _second_load(engine: Engine) -> None:
+    carlib.delta_load(engine, sample_delta())
+
+
 @contextlib.contextmanager
-def _working(url: str, schema: str) -> Iterator[Engine]:
+def _working(url: str | URL, schema: str) -> Iterator[Engine]:
     """A learner with some cars in a schema."""
     engine = connect(url, schema=schema, fresh=True)
     create_tables(engine)
-    initial_load(engine, sample_cars())
+    _first_load(engine)
     yield engine
     engine.dispose()
 
@@ -93,32 +102,26 @@ def bea(urls: Mapping[str, str]) -> Iterator[Engine]:
 
 
 @posix_only
-def test_a_shell_reads_the_urls_and_nobody_else_can(
-    tmp_path: Path, admin: Engine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+def test_only_the_owner_reads_the_urls_which_work(
+    tmp_path: Path, admin: Engine, capsys: pytest.CaptureFixture
 ) -> None:
-    monkeypatch.setenv("CARLIB_DATABASE_URL", admin.url.render_as_string(hide_password=False))
     table, output = tmp_path / "class.csv", tmp_path / "class.env"
     table.write_text("name,database_url_env\nCleo,CLEO_URL\n李,LI_URL\n", encoding="utf-8")
+    words = ["--database-url", admin.url.render_as_string(hide_password=False)]
     umask = os.umask(0)
     try:
-        assert main(["roles", str(table), "--output", str(output)]) == 0
+        assert main(["roles", str(table), "--output", str(output), *words]) == 0
     finally:
         os.umask(umask)
-    assert stat.S_IMODE(output.stat().st_mode) == 0o600
-    found = {name: make_url(url) for name, url in sourced(output).items()}
-    assert {name: url.username for name, url in found.items()} == {
-        "CLEO_URL": "cleo",
-        "LI_URL": "李",
-    }
-    printed = capsys.readouterr()
-    for url in found.values():
-        assert (url.host, url.port, url.database) == (
-            *(admin.url.host, admin.url.port, admin.url.database),
-        )
+    assert mode(output) == 0o600
+    found, printed = sourced(output), "".join(capsys.readouterr())
+    assert list(found) == ["CLEO_URL", "LI_URL"]
+    for url, user in zip(map(make_url, found.values()), ["cleo", "李"], strict=True):
+        assert (url.username, url.database) == (user, admin.url.database)
         assert len(url.password) >= 20
-        assert url.password not in printed.out + printed.err
-        connect(url, schema=url.username, fresh=True).dispose()
-    assert len({url.password for url in found.values()}) == 2
+        assert url.password not in printed
+        connect(url, schema=user, fresh=True).dispose()
+    assert len({make_url(url).password for url in found.values()}) == 2
 
 
 def test_once_more_makes_roles_for_those_who_came_later(
@@ -127,15 +130,15 @@ def test_once_more_makes_roles_for_those_who_came_later(
     assert set(urls) == {"ADA_URL", "BEA_URL"}
     known = urls | {"GUEST_URL": "postgresql://elsewhere/d"}
     assert make(admin, CLASS, tmp_path, **known) == {}
-    made = make(admin, f"{CLASS}Dan,,DAN_URL\n", tmp_path, **known)
+    made = make(admin, f"{CLASS}Dan,DAN_URL\n", tmp_path, **known)
     assert set(made) == {"DAN_URL"}
     # His URL was lost: he gets a new password, and his schema stays.
     (tmp_path / "class.env").unlink()
-    again = make(admin, "name,database_url_env\nDan,DAN_URL\n", tmp_path)
+    again = make(admin, "Dan,DAN_URL\n", tmp_path)
     with pytest.raises(ConnectionFailed, match="refused"):
         connect(made["DAN_URL"], schema="dan")
-    connect(again["DAN_URL"], schema="dan").dispose()
-    connect(urls["ADA_URL"], schema="ada").dispose()
+    for url, schema in ((again["DAN_URL"], "dan"), (urls["ADA_URL"], "ada")):
+        connect(url, schema=schema).dispose()
 
 
 @pytest.mark.parametrize(
@@ -144,20 +147,18 @@ def test_once_more_makes_roles_for_those_who_came_later(
         ("postgres,P_URL", "line 3: expected no role 'postgres'"),
         ("learners,P_URL", "line 3: expected no role 'learners'"),
         ("lesson 01,P_URL", 'schema "lesson_01" already exists'),
-        ("Eve,", "line 3: .* for the URL of Eve alone, found none"),
-        ("Eve,DORA_URL", "line 2: .* found DORA_URL more than once"),
+        ("Eve,", "line 3: .* a variable for Eve alone.* found none"),
+        ("Eve,DORA_URL", "line 2: .* found DORA_URL in 2 of the rows"),
         ("Eve,É", "line 3: expected database_url_env to be the name"),
     ],
 )
 def test_nothing_is_made_where_one_role_can_not_be(
     tmp_path: Path, urls: dict[str, str], admin: Engine, second: str, message: str
 ) -> None:
-    table = f"name,database_url_env\nDora,DORA_URL\n{second}\n"
     with pytest.raises((UsageError, RolesFailed), match=message):
-        make(admin, table, tmp_path)
+        make(admin, f"Dora,DORA_URL\n{second}\n", tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["class.csv"]
-    with admin.connect() as connection:
-        assert connection.scalar(text("SELECT to_regrole('dora')")) is None
+    assert scalar(admin, "SELECT to_regrole('dora')") is None
 
 
 def test_who_may_not_make_roles_is_told(
@@ -182,18 +183,15 @@ def test_who_may_not_make_roles_is_told(
 
 def test_a_learner_can_do_what_the_lessons_do(ada: Engine, bea: Engine) -> None:
     """The lessons themselves are run by such roles below and in test_instructors.py."""
-    carlib.delta_load(ada, sample_delta())
+    _second_load(ada)
     for engine, cars in ((ada, 3), (bea, 2)):
-        with engine.begin() as connection:
-            assert connection.scalar(text("SELECT count(*) FROM car_info")) == cars
-            # As lesson 6 does it.
-            connection.execute(text("CREATE SCHEMA IF NOT EXISTS extensions"))
-            connection.execute(text("CREATE EXTENSION IF NOT EXISTS pgstattuple SCHEMA extensions"))
-            counted = text("SELECT tuple_count FROM extensions.pgstattuple('car_info')")
-            assert connection.scalar(counted) == cars
-    other = connect(ada.url, schema="ada_02", fresh=True)
-    assert create_tables(other)
-    other.dispose()
+        # As lesson 6 does it.
+        run(engine, "CREATE SCHEMA IF NOT EXISTS extensions")
+        run(engine, "CREATE EXTENSION IF NOT EXISTS pgstattuple SCHEMA extensions")
+        counted = "SELECT tuple_count FROM extensions.pgstattuple('car_info')"
+        assert scalar(engine, counted) == cars
+    with _working(ada.url, "ada_02"):
+        pass
 
 
 # What a learner tries on another's schema, on what all share, and on the server.
@@ -201,7 +199,7 @@ REFUSED = {
     "read": "SELECT * FROM bea.car_info",
     "count": "SELECT * FROM extensions.pgstattuple('bea.car_info')",
     "count by number": (
-        "SELECT extensions.pgstattuple(c.oid::regclass) FROM pg_class c"
+        "SELECT extensions.pgstattuple(oid::regclass) FROM pg_class"
         " WHERE relname = 'car_info' AND relnamespace::regnamespace::text = 'bea'"
     ),
     "read by COPY": "COPY bea.car_info TO STDOUT",
@@ -247,9 +245,7 @@ REFUSED = {
     "import a file": "SELECT lo_import('/etc/passwd')",
     "read passwords": "SELECT rolpassword FROM pg_authid",
     "read statistics": "SELECT * FROM pg_statistic",
-    "end another's session": (
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'bea'"
-    ),
+    "end a session": "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'bea'",
     "a language of one's own": "CREATE FUNCTION ada.f() RETURNS int LANGUAGE c AS 'libc', 'abs'",
 }
 
@@ -278,76 +274,61 @@ def test_the_lessons_own_schema_names_are_taken(ada: Engine) -> None:
 def test_what_another_asks_is_hidden(ada: Engine, bea: Engine) -> None:
     with bea.connect() as asking:
         pid = asking.scalar(text("SELECT pg_backend_pid() AS bea_asks"))
-        with ada.connect() as looking:
-            activity = text("SELECT query, usename FROM pg_stat_activity WHERE pid = :pid")
-            assert looking.execute(activity, {"pid": pid}).one() == (
-                "<insufficient privilege>",
-                "bea",
-            )
-            plans = text("SELECT count(*) FROM pg_stats WHERE schemaname = 'bea'")
-            assert looking.scalar(plans) == 0
+        activity = f"SELECT query || usename FROM pg_stat_activity WHERE pid = {pid}"
+        assert scalar(ada, activity) == "<insufficient privilege>bea"
+    assert scalar(ada, "SELECT count(*) FROM pg_stats WHERE schemaname = 'bea'") == 0
 
 
 def test_no_learner_takes_all_connections_or_all_time(ada: Engine) -> None:
-    with ada.connect() as connection:
-        assert connection.scalar(text("SHOW statement_timeout")) == "5min"
-        assert connection.scalar(text("SHOW idle_in_transaction_session_timeout")) == "1h"
+    assert scalar(ada, "SHOW statement_timeout") == "5min"
+    assert scalar(ada, "SHOW idle_in_transaction_session_timeout") == "1h"
     ada.dispose()
-    url = ada.url.set(drivername="postgresql").render_as_string(hide_password=False)
     with contextlib.ExitStack() as stack:
+        engine = create_engine(ada.url, pool_size=11)
+        stack.callback(engine.dispose)
         for _ in range(10):
-            stack.enter_context(contextlib.closing(psycopg2.connect(url)))
-        with pytest.raises(psycopg2.OperationalError, match='too many connections for role "ada"'):
-            psycopg2.connect(url)
+            stack.enter_context(engine.connect())
+        with pytest.raises(OperationalError, match='too many connections for role "ada"'):
+            engine.connect()
 
 
+# Each with what goes before it, and what it then waits for.
 WORK = {
-    "create_tables": lambda engine: create_tables(engine),
-    "initial_load": lambda engine: initial_load(engine, sample_cars()),
-    "delta_load": lambda engine: carlib.delta_load(engine, sample_delta()),
+    create_tables: ("DROP TABLE car_info", "CREATE TABLE ada.car_info (id int)"),
+    _first_load: ("DELETE FROM car_info", "LOCK TABLE ada.car_info IN SHARE MODE"),
+    _second_load: ("SELECT 1", "LOCK TABLE ada.car_info IN SHARE MODE"),
 }
 
 
-@pytest.mark.parametrize(
-    ("name", "before", "held"),
-    [
-        ("create_tables", "DROP TABLE car_info", "CREATE TABLE ada.car_info (id int)"),
-        ("initial_load", "DELETE FROM car_info", "LOCK TABLE ada.car_info IN SHARE MODE"),
-        ("delta_load", "SELECT 1", "LOCK TABLE ada.car_info IN SHARE MODE"),
-    ],
-)
+@pytest.mark.parametrize("does", WORK)
 def test_one_learners_work_keeps_no_other_waiting(
-    name: str, before: str, held: str, urls: dict[str, str], admin: Engine
+    does: Callable[[Engine], object], urls: dict[str, str], admin: Engine
 ) -> None:
+    before, held = WORK[does]
     locks = "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE usename = 'ada'"
-    waiting = text(f"{locks} AND NOT granted")
-    holding = text(f"{locks} AND granted AND locktype = 'advisory'")
+    waiting = f"{locks} AND NOT granted"
 
     def work(engine: Engine) -> None:
         with contextlib.suppress(CarlibError, DBAPIError):
-            WORK[name](engine)
+            does(engine)
 
-    with contextlib.ExitStack() as stack:
-        ada = stack.enter_context(_working(urls["ADA_URL"], "ada"))
+    with _working(urls["ADA_URL"], "ada") as ada, admin.connect() as holder:
         run(ada, before)
-        holder, watch = (stack.enter_context(admin.connect()) for _ in range(2))
-        transaction = holder.begin()
         holder.execute(text(held))
         thread = threading.Thread(target=work, args=[ada])
         thread.start()
         try:
-            assert eventually(lambda: watch.scalar(waiting) == 1)
-            assert watch.scalar(holding) >= 1
-            watch.rollback()
+            assert eventually(lambda: scalar(admin, waiting) == 1)
+            assert scalar(admin, f"{locks} AND granted AND locktype = 'advisory'") >= 1
+            connect(urls["BEA_URL"], schema="bea", fresh=True).dispose()
             options = {"options": "-c search_path=bea -c lock_timeout=2s"}
-            impatient = create_engine(make_url(urls["BEA_URL"]), connect_args=options)
-            connect(impatient.url, schema="bea", fresh=True).dispose()
-            for does in WORK.values():
-                does(impatient)
+            impatient = create_engine(urls["BEA_URL"], connect_args=options)
+            for work_of_another in WORK:
+                work_of_another(impatient)
             impatient.dispose()
-            assert watch.scalar(waiting) == 1
+            assert scalar(admin, waiting) == 1
         finally:
-            transaction.rollback()
+            holder.rollback()
             thread.join(60)
         assert not thread.is_alive()
 
@@ -356,51 +337,43 @@ def test_one_learners_work_keeps_no_other_waiting(
 def test_learners_run_lessons_at_once(admin: Engine, tmp_path: Path) -> None:
     """Lessons assert their own results; here nobody finds another one's cars among their own."""
     names = [f"learner_{number}" for number in range(LEARNERS)]
-    table = "".join(f"{name},{name.upper()}_URL\n" for name in names)
-    urls = make(admin, f"name,database_url_env\n{table}", tmp_path)
+    urls = make(admin, "".join(f"{name},{name}_URL\n" for name in names), tmp_path)
     runs = []
     for seed, name in enumerate(names):
         run(admin, f"ALTER ROLE {name} CONNECTION LIMIT {CONNECTIONS_EACH}")
-        words = ["run", "--only", "1_core/02", "--only", "1_core/03", "--only", "1_core/04"]
-        words += ["-p", "schema", name, "--seed", str(seed), "--rows", str(100 + seed)]
-        words += ["--output", str(tmp_path / name), "--database-url"]
-        url = urls[f"{name.upper()}_URL"]
-        command = [sys.executable, "-m", "course", *words, url]
+        words = f"-m course run --only 02 --only 03 --only 04 --seed {seed} --rows {100 + seed}"
+        command = [
+            sys.executable,
+            *words.split(),
+            "-p",
+            "schema",
+            name,
+            "--output",
+            tmp_path / name,
+        ]
+        command += ["--database-url", urls[f"{name}_URL"]]
         runs.append(subprocess.Popen(command, stderr=subprocess.PIPE, text=True))
     errors = [process.communicate(timeout=900)[1] for process in runs]
     assert [process.returncode for process in runs] == [0] * LEARNERS, errors
-    with admin.connect() as connection:
-        for seed, name in enumerate(names):
-            vins = connection.scalars(text(f"SELECT vin FROM {name}.car_info")).all()
-            assert sorted(vins) == sorted(generate_cars(100 + seed, seed=seed)["vin"])
-
-
-def _psql(url: URL, *words: str) -> subprocess.CompletedProcess[str]:
-    target = f"host={url.host} port={url.port} user={url.username} dbname={url.database}"
-    return subprocess.run(
-        [binaries() / "psql", "--no-psqlrc", "-v", "ON_ERROR_STOP=1", "-d", target, *words],
-        env={"PGPASSWORD": url.password, "PGSSLMODE": "disable"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    for seed, name in enumerate(names):
+        vins = scalar(admin, f'SELECT array_agg(vin ORDER BY vin COLLATE "C") FROM {name}.car_info')
+        assert vins == sorted(generate_cars(100 + seed, seed=seed)["vin"])
 
 
 def test_psql_takes_the_files_as_they_are(admin: Engine) -> None:
     run(admin, "CREATE DATABASE by_hand")
     url = admin.url.set(database="by_hand")
     name = """o'Neil "x" """
-    shared, role = ROOT / "course" / "shared_server.sql", ROOT / "course" / "learner_role.sql"
-    for words in (
-        ["-f", str(shared)],
-        ["-f", str(shared)],
-        ["-v", f"role={name}", "-v", "password=it's", "-f", str(role)],
-    ):
-        done = _psql(url, *words)
+    target = f"host={url.host} port={url.port} user={url.username} dbname={url.database}"
+    psql = [binaries() / "psql", "--no-psqlrc", "-v", "ON_ERROR_STOP=1", "-d", target]
+    psql += ["-v", f"role={name}", "-v", "password=it's"]
+    for file in ("shared_server.sql", "shared_server.sql", "learner_role.sql"):
+        command = [*psql, "-f", ROOT / "course" / file]
+        variables = {"PGPASSWORD": url.password, "PGSSLMODE": "disable"}
+        done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stderr
-    engine = connect(url.set(username=name, password="it's"), schema=name, fresh=True)
-    assert create_tables(engine)
-    engine.dispose()
+    with _working(url.set(username=name, password="it's"), name):
+        pass
 
 
 def test_a_role_and_all_that_is_its_own_goes_as_the_page_says(
@@ -408,7 +381,7 @@ def test_a_role_and_all_that_is_its_own_goes_as_the_page_says(
 ) -> None:
     page = (ROOT / "docs" / "instructors.md").read_text("utf-8")
     (shown,) = re.findall(r"```sql\n(.*?)```", page, re.DOTALL)
-    urls = make(admin, "name,database_url_env\nAda Lovelace,LOVELACE_URL\n", tmp_path)
+    urls = make(admin, "Ada Lovelace,LOVELACE_URL\n", tmp_path)
     for schema in ("ada_lovelace", "her_other"):
         with _working(urls["LOVELACE_URL"], schema):
             pass
