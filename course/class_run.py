@@ -78,7 +78,10 @@ def run_class(
 
 def class_table(courses: Sequence[CourseRun]) -> str:
     """Return a row for each learner with each lesson's status, then the errors, then a count."""
-    rows, errors = [["learner", *(run.lesson.number for run in courses[0].lessons), "seconds"]], []
+    rows, errors = (
+        [["learner", *(run.lesson.name[:2] for run in courses[0].lessons), "seconds"]],
+        [],
+    )
     for course in courses:
         seconds = f"{sum(run.seconds for run in course.lessons):.1f}"
         rows.append([course.learner, *(run.status for run in course.lessons), seconds])

@@ -71,9 +71,7 @@ def _run(options: argparse.Namespace) -> int:
     The run has a PostgreSQL of its own in a temporary folder. The first failing cell ends it, and
     what was executed until then is kept. For example:
 
-      carlib run --only 02 --rows 5000
-      carlib run -p schema my_class --output results
-      carlib run --class learners.csv
+      carlib run --only 02 --rows 5000 -p schema my_class --output results
     """
     from course.lessons import choose_lessons, find_lessons
 
@@ -90,9 +88,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.class_file:
         from course.class_run import class_table, run_class
 
-        courses = run_class(
-            options.class_file, every_lesson, lessons, output, values=values, database_url=url
-        )
+        courses = run_class(options.class_file, every_lesson, lessons, output, values, url)
         print(f"{class_table(courses)}\nRead {output / '*' / 'index.html'}")
         return int(any(run.status != "ok" for course in courses for run in course.lessons))
     from course.run import run_lessons  # slow to import: only once the words are right
@@ -108,10 +104,7 @@ def _lab(options: argparse.Namespace) -> int:
     """Open JupyterLab on your copy of a lesson; stop it with Ctrl-C.
 
     The copies are in the folder workbook: made once, never overwritten. Other options go to
-    JupyterLab as they are, such as --allow-root. For example:
-
-      carlib lab
-      carlib lab initial_load --no-browser
+    JupyterLab as they are, such as --allow-root or --no-browser.
     """
     from course.lab import copy_lessons, copy_of, open_lab
     from course.lessons import choose_lessons, find_lessons
@@ -140,10 +133,7 @@ def _grade(options: argparse.Namespace) -> int:
 
     A FOLDER holds the notebooks of one learner, or a folder for each learner. Stored outputs count
     nothing. The notebooks run with your rights: grade those of strangers in a container. A wrong
-    answer is no failure without --require. For example:
-
-      carlib grade workbook
-      carlib grade submissions --json grades.json --junit grades.xml --require all
+    answer is no failure without --require.
     """
     from course.grade import grade
 
@@ -154,9 +144,7 @@ def _roles(options: argparse.Namespace) -> int:
     """Make a role for each learner of a class on a shared server.
 
     Each gets a schema and can touch no other learner's. The superuser's URL is best put into
-    CARLIB_DATABASE_URL, where no list of processes shows it. For example:
-
-      carlib roles learners.csv --output class.env
+    CARLIB_DATABASE_URL, where no list of processes shows it.
     """
     from course.roles import make_roles
 
@@ -184,15 +172,12 @@ def make_parser() -> argparse.ArgumentParser:
     """Describe the command line: each command with its options."""
     form = argparse.RawDescriptionHelpFormatter
     common: dict[str, Any] = {"formatter_class": form, "allow_abbrev": False}
-    about = "The commands of the workbook on storing data in PostgreSQL."
-    parser = argparse.ArgumentParser("carlib", description=about, epilog=_EXIT_STATUS, **common)
+    parser = argparse.ArgumentParser("carlib", epilog=_EXIT_STATUS, **common)
     version = f"carlib {metadata.version('carlib')}"
     parser.add_argument("--version", action="version", version=version)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
-    def command(
-        function: Callable[[argparse.Namespace], int], listed: bool = True
-    ) -> Callable[..., argparse.Action]:
+    def command(function: Callable[[Any], int], listed: bool = True) -> Callable[..., object]:
         text = inspect.getdoc(function) or ""
         more: dict[str, Any] = {"help": text.splitlines()[0]} if listed else {}
         name = function.__name__.removeprefix("_")
@@ -209,13 +194,10 @@ def make_parser() -> argparse.ArgumentParser:
     add = command(_run)
     add("--rows", metavar="N", help="how many cars, in the lessons that ask for it")
     add("--seed", metavar="N", help="which random cars: the same seed gives the same cars")
-    parameter = "any other value of a lesson's parameters cell; can be repeated"
-    add("-p", "--parameter", nargs=2, metavar=("NAME", "VALUE"), help=parameter, **each)
-    only = "a number (02), a name (initial_load) or a part (1_core); can be repeated"
-    add("--only", metavar="LESSON", help=only, **each)
+    add("-p", "--parameter", nargs=2, metavar=("NAME", "VALUE"), help="any other one", **each)
+    add("--only", metavar="LESSON", help="a number, a name or a part (1_core)", **each)
     add("--output", help="for the results (default: build/run, for a class build/class)", **folder)
-    learners = "a CSV table with a line for each learner: name, any parameter, database_url_env"
-    add("--class", dest="class_file", help=learners, **file)
+    add("--class", dest="class_file", help="a CSV table with a line for each learner", **file)
     add("--database-url", help="a PostgreSQL 18 instead of the temporary one", **url)
     add("--notebooks", **notebooks)
 

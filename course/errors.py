@@ -32,10 +32,6 @@ class ClassFileError(UsageError):
     """The table of a class can't be read, or has a mistake."""
 
 
-class NothingToGrade(UsageError):
-    """There is no notebook of a lesson in the folder that was named."""
-
-
 class LessonFormError(CourseError):
     """A lesson's notebook is not built the way that the course's tools expect."""
 

@@ -26,7 +26,7 @@ from sqlalchemy import Engine
 
 from carlib import connect, create_tables, generate_cars, initial_load
 from carlib.text import printable
-from course.errors import NothingToGrade, UsageError
+from course.errors import UsageError
 from course.lessons import Lesson, assign_parameters, choose_lessons, find_lessons
 from exercises.checking import check
 from exercises.exercise import Exercise
@@ -134,7 +134,7 @@ def find_learners(folders: Sequence[Path], lessons: Sequence[Lesson]) -> dict[st
         lessons: The lessons to grade: a notebook is one of them by its file's name.
 
     Raises:
-        NothingToGrade: A folder has no such notebook, or a learner has two of one lesson.
+        UsageError: A folder has no such notebook, or a learner has two of one lesson.
     """
     names = {lesson.name for lesson in lessons}
     learners: dict[str, dict[str, Path]] = {}
@@ -142,7 +142,7 @@ def find_learners(folders: Sequence[Path], lessons: Sequence[Lesson]) -> dict[st
         paths = sorted(path for path in folder.rglob("*.ipynb") if path.stem in names)
         paths = [path for path in paths if ".ipynb_checkpoints" not in path.parts]
         if not paths:
-            raise NothingToGrade(
+            raise UsageError(
                 f"Expected notebooks in {folder}, or in a folder for each learner, named as the "
                 f"lessons are ({', '.join(sorted(names))}); found none."
             )
@@ -151,9 +151,7 @@ def find_learners(folders: Sequence[Path], lessons: Sequence[Lesson]) -> dict[st
         for path in paths:
             home = folder.resolve().name if alone else path.relative_to(folder).parts[0]
             if (other := learners.setdefault(home, {}).setdefault(path.stem, path)) != path:
-                raise NothingToGrade(
-                    f"Expected one {path.name} of {home}: remove {other} or {path}"
-                )
+                raise UsageError(f"Expected one {path.name} of {home}: remove {other} or {path}")
     return learners
 
 

@@ -35,13 +35,8 @@ class Lesson:
 
     @property
     def name(self) -> str:
-        """The file's name without its ending: ``01_schema``."""
+        """The file's name without its ending, ``01_schema``; it begins with the number."""
         return self.path.stem
-
-    @property
-    def number(self) -> str:
-        """The two digits in front: ``01``."""
-        return self.path.stem[:2]
 
     @property
     def part(self) -> str:
@@ -113,14 +108,10 @@ class CourseRun:
 
 
 def find_lessons(folder: Path | None = None) -> list[Lesson]:
-    """List the lessons, in the order in which they are meant to be read.
+    """List the lessons, the notebooks named ``<part>/NN_<name>.ipynb``, by part and number.
 
     Args:
-        folder: The folder of the parts. By default ``notebooks`` beside the package (a checkout),
-            else ``notebooks`` in the working directory.
-
-    Returns:
-        The notebooks named ``<part>/NN_<name>.ipynb``, by part and number.
+        folder: The folder of the parts, by default ``notebooks`` in the checkout, or here.
 
     Raises:
         LessonsNotFound: There is no such folder, or no lesson in it.
@@ -142,10 +133,9 @@ def choose_lessons(lessons: Sequence[Lesson], names: Iterable[str]) -> list[Less
     """Pick lessons by what a person types, each once, keeping the course's order.
 
     Args:
-        lessons: All lessons.
+        lessons: All lessons, which are chosen where no name is given.
         names: Numbers (``02`` or ``2``), names (``02_initial_load`` or ``initial_load``), file
-            names, paths, or parts (``1_core``); a part may stand in front (``1_core/02``). None of
-            them: all lessons.
+            names, paths, or parts (``1_core``); a part may stand in front (``1_core/02``).
 
     Raises:
         UnknownLesson: One of `names` fits no lesson, or lessons of several parts.
@@ -163,8 +153,8 @@ def choose_lessons(lessons: Sequence[Lesson], names: Iterable[str]) -> list[Less
 
 
 def _spellings(lesson: Lesson) -> set[str]:
-    short = {lesson.number, str(int(lesson.number)), lesson.name, lesson.name[3:]}
-    short.add(lesson.path.name)
+    number, name = lesson.name[:2], lesson.name
+    short = {number, str(int(number)), name, name[3:], lesson.path.name}
     return {lesson.part, str(lesson.path), *short, *(f"{lesson.part}/{name}" for name in short)}
 
 
@@ -178,19 +168,14 @@ def declared_parameters(source: str, lesson: str) -> dict[str, object]:
     Raises:
         LessonFormError: A line is not ``name = literal``.
     """
-    parameters = {}
-    statement: Any = None  # what is no assignment has no targets
-    try:
-        for statement in ast.parse(source).body:
-            (target,) = statement.targets
-            parameters[target.id] = ast.literal_eval(statement.value)
+    try:  # what is no assignment to a name has no such attributes
+        statements: list[Any] = ast.parse(source).body
+        pairs = [(*line.targets, line.value) for line in statements]
+        return {target.id: ast.literal_eval(value) for target, value in pairs}
     except (AttributeError, SyntaxError, ValueError) as error:
-        found = ast.unparse(statement) if statement else error
         raise LessonFormError(
-            f"The parameters cell of {lesson} should hold lines like `rows = 1000` only; "
-            f"found `{found}`."
+            f"The parameters cell of {lesson} should hold lines like `rows = 1000` only: {error}."
         ) from error
-    return parameters
 
 
 def assign_parameters(
@@ -199,11 +184,8 @@ def assign_parameters(
     """Say which lesson gets which values; papermill itself accepts any name and any type.
 
     Args:
-        lessons: The lessons to be run.
+        lessons: The lessons to be run; each gets the values of the names that it declares.
         values: Name to value; a text is read as what the lesson's default is.
-
-    Returns:
-        For each lesson the values of those names that it declares.
 
     Raises:
         UnknownParameter: No lesson declares one of the names.

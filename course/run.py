@@ -19,21 +19,13 @@ from course.errors import LessonFailed
 from course.lessons import CourseRun, Lesson, LessonRun, assign_parameters
 from course.pages import write_index, write_page
 
-# What nbclient needs, alone or below papermill. The kernel's own log is of no use to who runs
-# lessons; what cells write to stderr travels in messages.
-KERNEL_OPTIONS: dict[str, Any] = {
-    "kernel_name": "python3",
-    "iopub_timeout": 60,
-    "extra_arguments": ["--log-level=CRITICAL"],
-}
-# Jupyter may find a kernel of that name in the user's folders too, of another Python.
+# For nbclient, alone or below papermill; the kernel's own log is of no use to who runs lessons.
+KERNEL_OPTIONS: dict[str, Any] = {"kernel_name": "python3", "iopub_timeout": 60}
+KERNEL_OPTIONS["extra_arguments"] = ["--log-level=CRITICAL"]
 _KERNEL_VARIABLES = {
-    "JUPYTER_PREFER_ENV_PATH": "1",
-    # A bar appears only in loads that last; nobody watches here, and outputs shall not depend on
-    # how fast a machine is.
-    "TQDM_DISABLE": "1",
-    # The debugger that every kernel loads writes a note to stderr otherwise.
-    "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+    "JUPYTER_PREFER_ENV_PATH": "1",  # the user's folders may have a kernel of another Python
+    "TQDM_DISABLE": "1",  # outputs shall not depend on how fast a machine is
+    "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # a note of the debugger that every kernel loads
 }
 
 
@@ -51,8 +43,7 @@ def run_lessons(
 
     Args:
         lessons: The lessons, in the order in which they run.
-        output: The folder for ``<part>/<lesson>.ipynb``, ``.html`` and ``index.html``. Earlier
-            results of the same lessons in it are replaced.
+        output: The folder for ``<part>/<lesson>.ipynb``, ``.html`` and ``index.html``.
         values: Parameter name to value; each goes to the lessons that declare it.
         database_url: The server to use, by default an embedded one in a temporary folder.
         log: Where progress is shown, by default on stderr; a bar only if it is a terminal.
@@ -130,17 +121,11 @@ def _execute(run: LessonRun, label: str, log: TextIO) -> None:
     run.notebook.parent.mkdir(parents=True, exist_ok=True)
     run.status, started = "failed", time.perf_counter()
     # papermill fills parameters into paths, between braces.
-    paths = [
-        str(path).replace("{", "{{").replace("}", "}}") for path in (run.lesson.path, run.notebook)
-    ]
+    paths = [re.sub("([{}])", r"\1\1", str(path)) for path in (run.lesson.path, run.notebook)]
+    bar = {"desc": label, "file": log, "disable": None, "leave": False}
+    options = {"language": "python", "progress_bar": bar, **KERNEL_OPTIONS}
     try:
-        papermill.execute_notebook(
-            *paths,
-            run.parameters,
-            language="python",
-            progress_bar={"desc": label, "file": log, "disable": None, "leave": False},
-            **KERNEL_OPTIONS,
-        )
+        papermill.execute_notebook(*paths, run.parameters, **options)
         cells = _code_cells(run)
         if unrun := sum(cell.execution_count is None for cell in cells if cell.source.strip()):
             # papermill takes a lesson that called sys.exit() for a success.

@@ -21,7 +21,7 @@ from exercises.notebook import exercises_of, lessons
 from servers.postgres import temporary_server
 
 PAGE = (ROOT / "docs" / "instructors.md").read_text(encoding="utf-8")
-LESSONS = {str(int(lesson.number)): lesson for lesson in find_lessons()}
+LESSONS = {str(int(lesson.name[:2])): lesson for lesson in find_lessons()}
 SUMMING_UP = {"Exercises", "Claims, measured"}
 
 
