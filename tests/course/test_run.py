@@ -123,7 +123,7 @@ def test_a_failing_cell_stops_the_run_and_keeps_what_was_done(
     assert not stale.exists()
     index = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
     assert "0 of 2 lessons ok, 1 failed" in index
-    assert ">not run</td>" in index
+    assert ">not run</span>" in index
     assert "[1/2] 01_fails  failed" in capsys.readouterr().err
     password = re.search(r":([^:@/]+)@", tcp_url)[1]
     assert password not in kept.read_text(encoding="utf-8")
