@@ -57,8 +57,8 @@ def test_it_installs_once_and_an_outage_costs_nothing(project: Path) -> None:
     lock = project / "requirements" / "core.txt"
     lock.write_text(lock.read_text(encoding="utf-8") + "# changed\n", encoding="utf-8")
     (project / ".venv" / "mine.txt").touch()
-    nowhere = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "", "UV_NO_INDEX": "1", "PATH": "/nowhere"}
-    nowhere |= {"UV_CACHE_DIR": str(project / "cache")}
+    nowhere = {"PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": os.devnull, "UV_OFFLINE": "1"}
+    nowhere |= {"PIP_FIND_LINKS": "", "UV_CACHE_DIR": str(project / "cache")}
     hidden = project / ".venv" / "lib" / f"python3.{sys.version_info[1]}" / "site-packages"
     (hidden / "tqdm").rename(project / "tqdm")
     next(hidden.glob("tqdm-*.dist-info")).rename(project / "tqdm.dist-info")

@@ -1,4 +1,4 @@
-"""Shows what JupyterLab would draw: diagrams as pictures, widgets as they stood at the end."""
+"""Shows what JupyterLab would draw: widgets as they stood at the end."""
 
 import re
 from collections.abc import Iterator
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import ipywidgets
 import nbformat
 from number_columns import mark_numbers
+from pygments.lexers.special import TextLexer
 from sphinx.application import Sphinx
 
 from course.widgets import freeze_widgets
@@ -47,5 +48,6 @@ def _framed(state: str) -> str:
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connect with Sphinx."""
+    app.add_lexer("mermaid", TextLexer)  # a page without scripts shows a diagram's text
     app.connect("source-read", prepare_notebook)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
