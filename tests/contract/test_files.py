@@ -81,17 +81,13 @@ def test_any_text_and_number_come_back_as_written(tmp_path, frame, ending, rows)
 wild = st.one_of(
     st.sampled_from(
         [
-            "",
             "1",
             "2.50",
-            " 3 ",
-            " 1e4 ",
             "+7",
             "-.5",
             "2.",
             "true",
             "FALSE",
-            " false ",
             "yes",
             "$10,900",
             "10.900,00",
@@ -101,12 +97,12 @@ wild = st.one_of(
             "1_000",
             "0x10",
             "١٢",
-            " ",
             "-",
             ".",
             "+-1",
         ]
     ),
+    st.sampled_from(["", " ", " 3 ", " 1e4 "]),
     st.text(no_surrogates, max_size=3),
 )
 
@@ -144,7 +140,7 @@ def says_flag(text):
 @pytest.mark.parametrize(
     ("cells", "dtype", "values"),
     [
-        (["true", "False", "TRUE"], "bool", [True, False, True]),
+        (["true", " False ", "TRUE"], "bool", [True, False, True]),
         (["true", "", "false"], "boolean", [True, pd.NA, False]),
         (["", "", ""], "boolean", [pd.NA, pd.NA, pd.NA]),
         (["true", "yes", "False"], "object", [True, "yes", False]),

@@ -135,17 +135,6 @@ def test_pieces_may_differ_in_their_columns_and_types(tables):
     ]
 
 
-def test_refused_rows_come_back_as_they_came(tables):
-    cars = pd.concat([generate_cars(3), generate_cars(2)], ignore_index=True)
-    cars = cars.astype({"price": object})
-    cars.loc[1, "price"] = "$10,900"
-    cars.loc[3, "color"] = "Pink"
-    rejected = initial_load(tables, cars, on_reject="report").rejected
-    assert rejected.drop(columns="reason").to_dict("index") == {
-        i: cars.loc[i].to_dict() for i in (0, 1, 3)
-    }
-
-
 def test_refused_rows_of_other_types_are_put_together_as_they_are(tables):
     first = generate_cars(2).astype({"price": "int64", "brand": "string[python]"})
     first.loc[0, "brand"] = "\ud800"
