@@ -229,18 +229,6 @@ def test_a_change_at_or_before_the_last_one_is_refused(cars, car_id, late):
     update_car(cars, car_id, {"price": 1}, changed_at=LOADED + MICROSECOND)
 
 
-def test_a_car_can_move_to_another_model(cars, car_id):
-    update_car(cars, car_id, {"brand": "honda", "model": "CIVIC"}, changed_at=FIRST)
-    update_car(cars, car_id, {"brand": "Honda", "model": "Jazz"}, changed_at=SECOND)
-    update_car(cars, car_id, {"brand": "Škoda", "model": "Fabia"}, changed_at=THIRD)
-    assert rows_of(car_history(cars, car_id)[["brand", "model"]]) == [
-        ("Toyota", "Corolla"), ("Honda", "Civic"), ("Honda", "Jazz"), ("Škoda", "Fabia"),
-    ]  # fmt: skip
-    with cars.connect() as connection:
-        names = connection.execute(text("SELECT name FROM car_brand ORDER BY brand_id")).scalars()
-        assert list(names) == ["Toyota", "Honda", "Škoda"], "Honda was found, not made again"
-
-
 def test_history_outlives_its_model(cars, car_id):
     update_car(cars, car_id, {"brand": "Honda", "model": "Civic"}, changed_at=FIRST)
     with cars.begin() as connection:

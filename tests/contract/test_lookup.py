@@ -69,11 +69,8 @@ def test_by_id_as_a_uuid_and_as_text(cars):
 @pytest.mark.parametrize(
     "vin", ["XYZ", "", " ", "A\0B", "\ud800", "x" * 10_000, "' OR 1=1 --", "%"]
 )
-def test_a_vin_that_no_car_has(cars, vin):
+def test_a_vin_or_id_that_no_car_has(cars, vin):
     assert get_car(cars, vin=vin) is None
-
-
-def test_an_id_that_no_car_has(cars):
     assert get_car(cars, car_id=uuid4()) is None
 
 
