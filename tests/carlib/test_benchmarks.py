@@ -1,4 +1,4 @@
-"""The benchmarks compare what is comparable: every way ends in the same tables."""
+"""The benchmarks compare what is comparable: every way ends in the same tables, blobs in bytes."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,23 +9,27 @@ from pandas.testing import assert_frame_equal
 from sqlalchemy import Engine, inspect, text
 
 from benchmarks import __main__ as command
-from benchmarks import initial_load, timing
-from benchmarks.loaders import ADD_EACH, FLOORS, FLUSH_EACH, LOADERS, MOST_CARS
-from benchmarks.timing import Options, interleaved, ratios, spread
-from carlib import create_tables, generate_cars
+from benchmarks import blobs, delta_load, timing
+from benchmarks.delta_load import changed_and_new
+from benchmarks.delta_ways import CARLIB, COMPARING, DBMERGE
+from benchmarks.delta_ways import LOADERS as DELTA_LOADERS
+from benchmarks.loaders import FLOORS, LOADERS
+from benchmarks.timing import Options, interleaved
+from carlib import create_tables, generate_cars, generate_delta, initial_load
 
 pytestmark = pytest.mark.slow
 
 CARS = generate_cars(300, seed=5)
+DELTA = generate_delta(CARS, new=0.5, changed=0.2)  # 60 changed and 150 new, some of new models
 LOADED = """
 SELECT b.name AS brand, m.name AS model, c.vin, c.engine_size, c.color, c.price, c.status
 FROM car_info c JOIN car_model m USING (model_id) JOIN car_brand b USING (brand_id)
 """
+TABLES = ("car_brand", "car_model", "car_info")
 
 
-def _rules(engine: Engine) -> list:
+def rules(engine: Engine) -> list:
     """The keys, checks and indexes in force."""
-    tables = ("car_brand", "car_model", "car_info")
     find = inspect(engine)
     return [
         (
@@ -34,22 +38,25 @@ def _rules(engine: Engine) -> list:
             find.get_check_constraints(t),
             sorted(find.get_indexes(t), key=str),
         )
-        for t in tables
+        for t in TABLES
     ]
+
+
+def assert_holds(engine: Engine, expected: pd.DataFrame) -> None:
+    loaded = pd.read_sql(LOADED, engine).sort_values("vin", ignore_index=True)
+    expected = expected.sort_values("vin", ignore_index=True)
+    assert_frame_equal(loaded, expected[loaded.columns], check_exact=True)
 
 
 @pytest.mark.parametrize("name", [*LOADERS, *FLOORS])
 def test_every_way_loads_the_same_cars(name: str, engine: Engine) -> None:
     create_tables(engine)
-    rules = _rules(engine)
-    load: Callable = LOADERS.get(name) or FLOORS[name].load
+    before = rules(engine)
     if name in FLOORS:
         FLOORS[name].prepare(engine, CARS)
-    load(engine, CARS)
-    loaded = pd.read_sql(LOADED, engine).sort_values("vin", ignore_index=True)
-    expected = CARS.sort_values("vin", ignore_index=True)
-    assert_frame_equal(loaded, expected[loaded.columns], check_exact=True)
-    assert _rules(engine) == rules
+    (LOADERS.get(name) or FLOORS[name].load)(engine, CARS)
+    assert_holds(engine, CARS)
+    assert rules(engine) == before
 
 
 @pytest.mark.parametrize("name", LOADERS)
@@ -59,53 +66,68 @@ def test_every_way_loads_all_or_nothing(name: str, engine: Engine) -> None:
     with pytest.raises(Exception, match=r"(?i)more than once|unique|duplicate"):
         LOADERS[name](engine, repeated)
     with engine.connect() as connection:
-        for table in ("car_info", "car_model", "car_brand"):
+        for table in TABLES:
             assert connection.scalar(text(f"SELECT count(*) FROM {table}")) == 0
 
 
-def _last_report(url: str, *options: object) -> str:
-    *_, report = initial_load.run(url, Options(*options))
-    return report
+@pytest.mark.parametrize("delta", [DELTA, changed_and_new(CARS, DELTA)], ids=["all", "changed"])
+@pytest.mark.parametrize("name", DELTA_LOADERS)
+def test_every_way_of_a_delta_ends_in_the_same_cars(
+    name: str, delta: pd.DataFrame, engine: Engine
+) -> None:
+    create_tables(engine)
+    first = initial_load(engine, CARS).loaded_at
+    DELTA_LOADERS[name](engine, delta)
+    assert_holds(engine, DELTA)
+    query = text("SELECT count(*) FROM car_info WHERE valid_from = :first")
+    with engine.connect() as connection:
+        untouched = connection.scalar(query, {"first": first})
+        logged = connection.scalar(text("SELECT count(*) FROM car_info_history"))
+    assert untouched == (240 if name in COMPARING or len(delta) < len(DELTA) else 0)
+    assert logged == (60 if name == CARLIB else 0)
 
 
-def test_a_report_names_every_way_and_size(database_url: str) -> None:
-    report = _last_report(database_url, [50, 20], 2, [])
-    assert all(f"| {name} |" in report for name in [*LOADERS, *FLOORS])
-    assert report.index("20 cars, s") < report.index("50 cars, s")
-    assert "| at least 12 |" in report
-    assert report.count("| at least 1 |") == 2
-    assert "time per car at 50, by that at 20" in report
-    assert "About" not in report
-
-
-def test_the_time_of_a_part_is_scaled_up_and_said_to_be(
+def test_a_way_that_ends_otherwise_stops_the_benchmark(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    loaded = []
-    monkeypatch.setattr(initial_load, "WARM_UP", 1)
-    monkeypatch.setattr(initial_load, "stopwatch", lambda work: loaded.append(work) or work() or 2)
-    monkeypatch.setitem(MOST_CARS, ADD_EACH, 10)
-    report = _last_report(database_url, [30], 1, [ADD_EACH])
-    assert f"| {ADD_EACH} | about 6.0 | about 3.0 |" in report
-    assert f"{ADD_EACH}: 10" in report
-    assert FLUSH_EACH not in report.split('"About"')[0]
-    assert [len(work.args[1]) for work in loaded] == [1, 1, 30, 10]
+    def wrong(engine: Engine, delta: pd.DataFrame) -> None:
+        DELTA_LOADERS[CARLIB](engine, delta.assign(price=delta["price"] + 1))
+
+    monkeypatch.setattr(delta_load, "WARM_UP", 1)
+    monkeypatch.setitem(delta_load.LOADERS, DBMERGE, wrong)
+    with pytest.raises(RuntimeError, match=r"what the other ways made"):
+        [*delta_load.run(database_url, Options([20], 1, [DBMERGE]))]
 
 
+@pytest.mark.parametrize("way", [blobs.STORE, blobs.ORM, blobs.LARGE, blobs.FILE])
+def test_each_way_gives_back_the_bytes_it_was_given(engine: Engine, tmp_path, way: str) -> None:
+    """The ways check it themselves, each time; here for an empty database and a second put."""
+    ways, _ = blobs._ways(engine, 50, tmp_path / "blob", Options([50], 1, []))
+    for _ in range(2):
+        assert ways[f"{way}: put"]() > 0
+        assert ways[f"{way}: get"]() > 0
+
+
+def test_bytes_that_come_back_changed_stop_the_run(engine: Engine, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(blobs.rows, "read", lambda *_: memoryview(b"other"))
+    ways, _ = blobs._ways(engine, 50, tmp_path / "blob", Options([50], 1, []))
+    ways[f"{blobs.STORE}: put"]()
+    with pytest.raises(RuntimeError, match="give back the bytes"):
+        ways[f"{blobs.STORE}: get"]()
+
+
+@pytest.mark.parametrize("name", ["initial_load", "delta_load", "blobs"])
 def test_the_command_writes_the_report(
-    database_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys
+    database_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys, name: str
 ) -> None:
     monkeypatch.setattr(command, "FOLDER", tmp_path / "new")
-    chosen = ["--rows", "20", "--rounds", "1", "--only", "execute_values"]
-    command.main(["initial_load", *chosen, "--database-url", database_url])
-    written = (tmp_path / "new" / "initial_load.md").read_text(encoding="utf-8")
-    assert "| psycopg2 execute_values |" in written
+    command.main([name, "--rows", "50", "--rounds", "1", "--database-url", database_url])
+    written = (tmp_path / "new" / f"{name}.md").read_text(encoding="utf-8")
+    assert "| " in written
     assert written in capsys.readouterr().out
 
 
-def test_runs_are_interleaved_and_slow_ones_not_repeated(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_runs_are_interleaved_and_slow_ones_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, order = [0.0], []
 
     def way(name: str, takes: float) -> Callable[[], float]:
@@ -121,10 +143,3 @@ def test_runs_are_interleaved_and_slow_ones_not_repeated(
     *_, seconds = interleaved(ways, 3, always=frozenset("c"))
     assert order == ["a", "b", "c", "b", "c", "c"]
     assert seconds == {"a": [40], "b": [20, 20], "c": [50, 50, 50]}
-
-
-def test_ratios_are_of_runs_side_by_side() -> None:
-    assert ratios([4.0, 9.0], [2.0, 3.0]) == [2.0, 3.0]
-    assert ratios([8.0], [2.0, 4.0]) == [4.0]  # ran in the first round only
-    assert spread([3.0, 1.0, 22.4]) == "3.0 (1.0 to 22)"
-    assert spread([0.256]) == "0.26"

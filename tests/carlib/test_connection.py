@@ -56,13 +56,6 @@ def test_a_rollback_does_not_take_the_schema_back(engine: Engine) -> None:
     assert scalar(engine, "SELECT current_schema()") == schema
 
 
-def test_two_schemas_are_two_worlds(make_engine: Callable[..., Engine]) -> None:
-    one, other = make_engine(), make_engine()
-    scalar(one, "CREATE TABLE t AS SELECT 1 AS a; SELECT 1")
-    assert inspect(one).get_table_names() == ["t"]
-    assert inspect(other).get_table_names() == []
-
-
 def test_fresh_empties_exactly_that_schema(make_engine: Callable[..., Engine]) -> None:
     one, other = make_engine("test_fresh"), make_engine("test_Fresh")
     for engine in (one, other):
@@ -95,21 +88,10 @@ def test_a_schema_may_have_any_name(database_url: str, name: str) -> None:
         engine.dispose()
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "",
-        "a" * 64,
-        "ä" * 32,
-        "a\0b",
-        "pg_cars",
-        "pg_",
-        "information_schema",
-        "$user",
-        "\ud800",
-        None,
-    ],
-)
+RESERVED = ["pg_cars", "pg_", "information_schema", "$user"]
+
+
+@pytest.mark.parametrize("name", ["", "a" * 64, "ä" * 32, "a\0b", "\ud800", None, *RESERVED])
 def test_names_that_postgresql_cannot_have_are_refused(database_url: str, name: str) -> None:
     with pytest.raises(SchemaNameError, match=r"Expected the name of a schema.*Choose another"):
         connect(database_url, schema=name)

@@ -13,7 +13,7 @@ from sqlalchemy import text
 import carlib.models  # noqa: F401  its tables are made with the others
 from carlib.connection import connect
 from carlib.history.archive_month import _REMOVED, _ROWS
-from carlib.history.queries import FLEET_QUERY, HISTORY_QUERY, PRICES_QUERY
+from carlib.history.queries import HISTORY_QUERY, PRICES_QUERY
 from carlib.tables import create_tables
 
 CARS, VERSIONS = 20_000, 5
@@ -87,21 +87,6 @@ def test_the_life_of_a_car_is_looked_up_in_the_key(filled, a_car):
     assert scans(filled, HISTORY_QUERY, "car_info", car_id=str(a_car)) == [
         ("Index Scan", "pk_car_info", 1)
     ]
-
-
-def test_a_car_as_of_an_instant_is_one_row_of_the_key(filled, a_car):
-    one = (
-        "SELECT * FROM car_info_history"
-        " WHERE car_id = %(car_id)s::uuid AND valid @> %(when)s::timestamptz"
-    )
-    assert scans(filled, one, car_id=str(a_car), when=START + 100 * DAY) == [
-        ("Index Scan", "pk_car_info_history", 1)
-    ]
-
-
-def test_the_fleet_as_of_an_instant_is_one_pass_over_the_history(filled):
-    [(_, _, rows)] = scans(filled, FLEET_QUERY, when=START + 100 * DAY)
-    assert rows == CARS * VERSIONS
 
 
 def test_the_price_changes_of_a_short_time_are_looked_up(filled):

@@ -2,11 +2,9 @@
 
 import os
 import time
-from datetime import UTC, datetime
 from uuid import RFC_4122, UUID
 
 import pytest
-from sqlalchemy import text
 
 from carlib.loading.keys import UUID7Generator
 
@@ -61,20 +59,3 @@ def test_a_hundred_thousand_keys_keep_within_a_second_of_the_clock(monkeypatch):
 def test_all_62_bits_after_the_variant_are_random(monkeypatch, byte, tail):
     monkeypatch.setattr(os, "urandom", lambda count: byte * count)
     assert UUID7Generator().batch(1).to_pylist()[0][16:] == tail
-
-
-def test_postgresql_reads_version_and_time(engine):
-    now = time.time_ns()
-    made = keys(UUID7Generator().batch(5))
-    query = text(
-        "SELECT uuid_extract_version(key), uuid_extract_timestamp(key), key"
-        " FROM unnest(CAST(:keys AS uuid[])) key ORDER BY key"
-    )
-    with engine.connect() as connection:
-        rows = connection.execute(query, {"keys": [str(key) for key in made]}).all()
-        server_key = connection.scalar(text("SELECT uuidv7()"))
-    assert [version for version, _, _ in rows] == [7] * 5
-    assert [key for _, _, key in rows] == made
-    assert all(abs(at.timestamp() - now / 1e9) < 1 for _, at, _ in rows)
-    assert rows[0][1] == datetime.fromtimestamp(milliseconds(made[0]) / 1000, UTC)
-    assert made[-1] < server_key or abs(milliseconds(server_key) - milliseconds(made[-1])) < 1000

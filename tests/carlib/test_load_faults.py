@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pandas as pd
 import psycopg2
 import pytest
-from fault_injection import before_each_statement, holds
+from fault_injection import before_each_statement
 from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError
 from table_states import run, snapshot
@@ -64,19 +64,6 @@ LOADS = {
     "initial": (prepare_initial, load_initial, (ROWS - 2, 2, 5)),
     "delta": (prepare_delta, load_delta, (2, 4, 2, 4)),
 }
-KINDS_OF_STATEMENTS = {
-    "initial": [
-        "advisory", "CREATE TEMPORARY TABLE staging", "COPY", "ANALYZE", "DELETE FROM staging",
-        "INSERT INTO car_brand", "INSERT INTO car_model", "SAVEPOINT", "DROP CONSTRAINT",
-        "DROP INDEX", "INSERT INTO car_info", "ADD CONSTRAINT", "CREATE INDEX", "COMMIT",
-    ],
-    "delta": [
-        "advisory", "CREATE TEMPORARY TABLE staging", "COPY", "ANALYZE", "FROM load_log",
-        "SAVEPOINT", "CREATE TEMPORARY TABLE repeated", "DELETE FROM staging",
-        "INSERT INTO refused_vin", "INSERT INTO car_brand", "INSERT INTO car_model",
-        "UPDATE staging", "MERGE INTO car_info", "RELEASE", "INSERT INTO load_log", "COMMIT",
-    ],
-}  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -108,6 +95,7 @@ def sent(make_engine, kind):
     prepare(engine)
     with before_each_statement(engine, lambda sql, pid: statements.append(sql)):
         load(engine)
+    assert statements[-1] == "COMMIT"
     return statements
 
 
@@ -123,12 +111,6 @@ def at(number, action):
     """A function that does nothing until it is called for that time, counted from 0."""
     calls = iter(range(10**6))
     return lambda sql, pid: action(pid) if next(calls) == number else None
-
-
-def test_the_faults_below_meet_every_kind_of_statement(kind, sent):
-    assert [w for w in KINDS_OF_STATEMENTS[kind] if not any(holds(sql, w) for sql in sent)] == []
-    assert sum("COPY" in sql for sql in sent) == 2
-    assert sent[-1] == "COMMIT"
 
 
 class Killed(Exception):

@@ -14,7 +14,6 @@ from carlib import (
     car_history,
     cars_as_of,
     create_tables,
-    delete_car,
     get_car,
     initial_load,
     sample_cars,
@@ -22,7 +21,6 @@ from carlib import (
 )
 from carlib.errors import NotFinal
 from carlib.load_lock import announce, final_before, lock_for_load
-from carlib.transactions import ATTEMPTS
 
 LOADED = datetime(2024, 11, 1, tzinfo=UTC)
 FIRST = datetime(2024, 11, 10, 10, tzinfo=UTC)
@@ -91,28 +89,6 @@ def test_a_change_that_waits_for_its_turn_is_announced(cars, car_id):
         assert waiting.is_alive(), "a change waits until the load before it is done"
     waiting.join(10)
     assert rows_of(car_history(cars, car_id)[["price", "valid_from"]])[-1] == (1, SECOND)
-
-
-def test_a_passing_error_is_met_by_another_attempt_and_a_bounded_number_of_them(cars, car_id):
-    attempts = []
-
-    def fail(connection, cursor, statement, *_):
-        if statement.startswith("WITH changed"):
-            attempts.append(statement)
-            if len(attempts) in failing:
-                cursor.execute("DO $$ BEGIN RAISE 'tried' USING ERRCODE = '40P01'; END $$")
-
-    event.listen(cars, "before_cursor_execute", fail)
-    failing = {1, 2}
-    assert update_car(cars, car_id, {"price": 1})["price"] == 1
-    assert len(attempts) == 3
-    assert len(car_history(cars, car_id)) == 2
-    attempts.clear()
-    failing = set(range(100))
-    with pytest.raises(Exception, match="tried"):
-        delete_car(cars, car_id)
-    assert len(attempts) == ATTEMPTS
-    assert get_car(cars, car_id=car_id)["price"] == 1
 
 
 def test_a_change_is_tried_again_where_somebody_without_the_lock_came_in_between(

@@ -1,19 +1,17 @@
 """A load streams: memory for one chunk, and a progress bar when it takes long."""
 
-import inspect
 import os
 import subprocess
 import sys
 import time
 
-import nbformat
 import pandas as pd
 import pytest
-from nbclient import NotebookClient
+import tqdm.std
 from table_states import stored_cars
 
 from carlib import create_tables, generate_cars, initial_load
-from carlib.loading import staging
+from carlib.loading import progress, staging
 
 MEMORY = """
 import os, resource, sys
@@ -90,6 +88,7 @@ def test_a_bar_shows_the_progress_of_a_long_load_and_is_gone_afterwards(
     assert shown.out == ""
     assert "75%" in shown.err
     assert last_line_shown(shown.err) == ""
+    assert progress.tqdm is tqdm.std.tqdm, "in a notebook too: text, no widget that may be missing"
 
 
 def test_a_short_load_shows_none(engine, capsys):
@@ -99,54 +98,20 @@ def test_a_short_load_shows_none(engine, capsys):
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_file_is_loaded_in_pieces_as_its_frame_is(make_engine, monkeypatch, tmp_path):
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_file_is_loaded_in_pieces_as_its_frame_is(make_engine, monkeypatch, tmp_path, ending):
     monkeypatch.setattr(staging, "CHUNK_ROWS", 7)
     cars = generate_cars(60).assign(price=lambda frame: frame["price"].where(frame.index % 9 > 0))
     cars.loc[40:50, "brand"] = " " + cars["brand"].str.upper()
-    cars.to_csv(tmp_path / "cars.csv", index=False)
+    path = tmp_path / f"cars.{ending}"
+    cars.to_parquet(path) if ending == "parquet" else cars.to_csv(path, index=False)
     reports = []
-    for source in (cars, tmp_path / "cars.csv"):
+    for source in (cars, path, str(path)):
         engine = make_engine()
         create_tables(engine)
         reports.append((initial_load(engine, source, on_reject="report"), stored_cars(engine)))
-    (whole, rows), (pieces, same_rows) = reports
-    assert rows == same_rows
+    (whole, rows), *others = reports
     assert (whole.inserted, len(whole.rejected)) == (53, 7)
-    pd.testing.assert_frame_equal(pieces.rejected, whole.rejected, check_exact=True)
-
-
-CELLS = """
-from carlib import connect, create_tables, initial_load
-from carlib import generate_cars
-import time
-engine = connect(schema=SCHEMA)
-create_tables(engine)
----
-report = initial_load(engine, slowly(0))
----
-with engine.begin() as connection:
-    connection.exec_driver_sql("DELETE FROM car_brand")
-report = initial_load(engine, slowly(2.8))
----
-engine.dispose()
-"""
-
-
-@pytest.mark.slow
-def test_in_a_notebook_the_bar_is_text_and_gone_afterwards(
-    make_engine, schema_name, database_url, monkeypatch
-):
-    make_engine(schema_name)
-    monkeypatch.setenv("CARLIB_DATABASE_URL", database_url)
-    first, *cells = CELLS.split("---\n")
-    first = f"SCHEMA = {schema_name!r}\n{first}\n{inspect.getsource(slowly)}"
-    notebook = nbformat.v4.new_notebook()
-    notebook.cells = [nbformat.v4.new_code_cell(cell) for cell in (first, *cells)]
-    NotebookClient(notebook, kernel_name="python3").execute()
-    short, long = (cell.outputs for cell in notebook.cells[1:3])
-    assert short == []
-    assert {output.name for output in long} == {"stderr"}  # no warning and no widget beside it
-    text = "".join(output.text for output in long)
-    assert "cars" in text
-    assert last_line_shown(text) == ""
-    assert "widgets" not in notebook.metadata
+    for pieces, same_rows in others:
+        assert rows == same_rows
+        pd.testing.assert_frame_equal(pieces.rejected, whole.rejected, check_exact=True)

@@ -1,12 +1,8 @@
 """Writers of one name at once, readers beside them, and writers that are killed."""
 
-import os
-import signal
-import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pandas as pd
 import psycopg2
@@ -14,6 +10,7 @@ import pytest
 from fault_injection import before_each_statement
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
+from worker_process import Worker, put_frame, schema_of, work_at_once
 
 from carlib.errors import FrameNotFound
 from carlib.store import rows
@@ -96,22 +93,11 @@ def test_a_writer_whose_connection_dies_leaves_no_half_version(
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
-@pytest.mark.parametrize("step", [2, 4])
-def test_a_writer_whose_process_is_killed_leaves_no_half_version(database_url, make_engine, step):
-    schema = f"test_store_killed_{os.getpid()}_{step}"
-    engine = make_engine(schema)
+@pytest.mark.parametrize("word", ["COPY dataframe_store_chunk", "COMMIT"])
+def test_a_writer_whose_process_is_killed_leaves_no_half_version(engine, database_url, word):
     store = DataFrameStore(engine)
-    program = Path(__file__).parents[1] / "helpers" / "store_process.py"
-    done = subprocess.run(
-        [sys.executable, str(program), database_url, schema, str(step), "1000"],
-        cwd=program.parent,
-        env=os.environ | {"PYTHONPATH": str(program.parents[1])},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    worker = Worker(database_url, schema_of(engine), put_frame, FRAME, kill_before=word)
+    assert work_at_once([worker]) == [None]
     stored = store.put("x", FRAME)  # waits until the server has given the dead one up
     assert stored.version == 1
     assert count_rows(engine)[0] == 1
@@ -126,9 +112,7 @@ def test_a_reader_gets_a_version_whole_though_it_is_deleted_meanwhile(engine, ma
             with other.begin() as connection:
                 connection.execute(text("DELETE FROM dataframe_store"))
 
-    with engine.connect() as connection:
-        schema = connection.scalar(text("SELECT current_schema()"))
-    other = make_engine(schema)
+    other = make_engine(schema_of(engine))
     with before_each_statement(engine, delete):
         assert differences(FRAME, store.get("x")) == []
     with pytest.raises(FrameNotFound):

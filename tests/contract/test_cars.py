@@ -1,7 +1,6 @@
 import csv
 import hashlib
 import math
-import re
 import time
 from importlib.resources import files
 
@@ -35,41 +34,12 @@ def test_samples_are_the_cars_of_the_requirements():
     assert_frame_equal(sample_cars(), expected[:2], check_exact=True)
     assert_frame_equal(sample_delta(), expected[2:].reset_index(drop=True), check_exact=True)
     assert tuple(sample_cars().columns) == tuple(sample_delta().columns) == COLUMNS
-    assert str(sample_cars()).splitlines()[1].split() == [
-        "0", "Toyota", "Corolla", "ABC123", "2.0", "Red", "15000", "True",
-    ]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def catalogue():
     with (files("carlib") / "catalogue.csv").open(encoding="utf-8", newline="") as file:
         return pd.DataFrame(list(csv.DictReader(file)))
-
-
-def test_catalogue(catalogue):
-    assert list(catalogue) == ["brand", "wmi", "model", "engine_sizes", "base_price", "popularity"]
-    assert catalogue["brand"].nunique() >= 30
-    assert len(catalogue) >= 250
-    assert not catalogue.duplicated(["brand", "model"]).any()
-    assert catalogue["wmi"].map(lambda wmi: bool(re.fullmatch("[A-HJ-NPR-Z0-9]{3}", wmi))).all()
-    assert not (set(catalogue["wmi"].str[0]) & set("890")), "South America and none: no such brand"
-    for text in (*catalogue["brand"], *catalogue["model"]):
-        assert text == text.strip()
-        assert text
-    assert {"Škoda", "Citroën"} <= set(catalogue["brand"])
-    assert {"Mégane", "León", "Doblò", "ë-C4", "Huracán"} <= set(catalogue["model"])
-
-    for text in catalogue["engine_sizes"]:
-        sizes = [float(size) for size in text.split("|") if size]
-        assert sizes == sorted(set(sizes))
-        assert all(0.5 <= size <= 8.5 for size in sizes)
-    electric = set(catalogue.loc[catalogue["engine_sizes"] == "", "model"])
-    assert {"Model 3", "ID.4", "Zoe", "Taycan", "Ioniq 5"} <= electric
-    assert 0.05 < len(electric) / len(catalogue) < 0.25
-
-    price, popularity = catalogue["base_price"].astype(int), catalogue["popularity"].astype(int)
-    assert price.between(9_000, 400_000).all()
-    assert popularity.between(1, 20).all()
 
 
 @pytest.fixture(scope="module")
@@ -99,33 +69,6 @@ def test_generated_cars_are_of_the_catalogue(many, catalogue):
     made = set(zip(many["brand"], many["model"], sizes, many["vin"].str[:3], strict=True))
     assert made <= known
     assert len(made) > 0.95 * len(known)
-
-
-def test_popular_models_are_more_frequent(many, catalogue):
-    frequency = many.groupby(["brand", "model"]).size()
-    popularity = catalogue.set_index(["brand", "model"])["popularity"].astype(int)
-    expected = popularity / popularity.sum() * len(many)
-    # Five standard deviations of a count around its expected value.
-    assert ((frequency.reindex(expected.index) - expected).abs() < 5 * np.sqrt(expected)).all()
-
-
-def test_prices_are_money_and_fall_with_age(many):
-    price = many["price"]
-    assert price.min() >= 500
-    assert price.max() < 500_000
-    assert (price == price.round(2)).all()
-    assert 0.05 < (price % 1 != 0).mean() < 0.15, "some prices have cents, most are whole"
-    corolla = many[many["model"] == "Corolla"]
-    of_year = corolla.groupby(corolla["vin"].str[9])["price"].mean()
-    assert of_year["S"] > of_year["N"] > of_year["H"] > of_year["B"]  # 2025, 2022, 2017, 2011
-
-
-def test_colors_and_status_are_as_frequent_as_said(many):
-    shares = many["color"].value_counts(normalize=True)
-    assert shares.index[0] == "White"
-    assert 0.31 < shares["White"] < 0.33
-    assert 0.19 < shares["Black"] < 0.21
-    assert 0.83 < many["status"].mean() < 0.87
 
 
 FIRST = """\

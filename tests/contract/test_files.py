@@ -10,13 +10,10 @@ import pytest
 from car_files import read_both_ways, write
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pandas.testing import assert_frame_equal, assert_series_equal
+from pandas.testing import assert_frame_equal
 
 from carlib import (
-    create_tables,
     generate_cars,
-    get_car,
-    initial_load,
     iter_cars,
     read_cars,
 )
@@ -45,28 +42,6 @@ def test_generated_cars_come_back_equal(tmp_path, name, index):
     else:
         indexed.to_csv(path, index=index, sep="\t" if ".tsv" in name else ",")
     assert_frame_equal(read_both_ways(path, rows=1999), cars, check_exact=True)
-
-
-def test_text_stays_text_and_only_empty_cells_are_missing(written):
-    path = written(
-        "brand,model,vin,engine_size,color,price,status\n"
-        'NA,208,00012345678901234,,None,19999.99,TRUE\n'
-        'nan,9-3,1e5,1.6,"",0.1, false \n'
-        '"a ""b"", c",2008,"null",2,NULL,1E4,True\n'
-    )  # fmt: skip
-    cars = read_both_ways(path)
-    expected = pd.DataFrame(
-        {
-            "brand": ["NA", "nan", 'a "b", c'],
-            "model": ["208", "9-3", "2008"],
-            "vin": ["00012345678901234", "1e5", "null"],
-            "engine_size": [np.nan, 1.6, 2.0],
-            "color": ["None", None, "NULL"],
-            "price": [19999.99, 0.1, 10000.0],
-            "status": [True, False, True],
-        }
-    )
-    assert_frame_equal(cars, expected, check_exact=True)
 
 
 no_surrogates = st.characters(exclude_categories=["Cs"])
@@ -103,8 +78,9 @@ def test_any_text_and_number_come_back_as_written(tmp_path, frame, ending, rows)
     assert_frame_equal(read_both_ways(path, rows=rows), frame, check_exact=True)
 
 
+WILD = "1,2.50,+7,-.5,2.,true,FALSE,yes,$10.900,nan,inf,1e999,1_000,0x10,١٢,-,.,+-1,, , 3 , 1e4 "
 wild = st.one_of(
-    st.sampled_from(["", "1", "2.50", " 3 ", "$10,900", "nan", "true", "FALSE", "yes", "1e999"]),
+    st.sampled_from([*WILD.split(","), "$10,900", "10.900,00"]),
     st.text(no_surrogates, max_size=3),
 )
 
@@ -142,7 +118,7 @@ def says_flag(text):
 @pytest.mark.parametrize(
     ("cells", "dtype", "values"),
     [
-        (["true", "False", "TRUE"], "bool", [True, False, True]),
+        (["true", " False ", "TRUE"], "bool", [True, False, True]),
         (["true", "", "false"], "boolean", [True, pd.NA, False]),
         (["", "", ""], "boolean", [pd.NA, pd.NA, pd.NA]),
         (["true", "yes", "False"], "object", [True, "yes", False]),
@@ -157,41 +133,6 @@ def test_a_status_is_true_or_false_where_its_cell_is(written, cells, dtype, valu
     assert status.tolist() == values
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["$10,900", "10.900,00", "nan", "inf", "1e999", "1_000", "0x10", "١٢", " ", "-", ".", "+-1"],
-)
-def test_a_cell_that_is_no_number_stays_text_and_the_others_are_numbers(written, text):
-    lines = ["19999.99,V", f'"{text}",V', ",V", " 1e4 ,V", "+7,V", "-.5,V", "2.,V"]
-    prices = read_both_ways(written("price,vin\n" + "\n".join(lines)), rows=2)["price"]
-    expected = pd.Series([19999.99, text, np.nan, 1e4, 7.0, -0.5, 2.0], name="price", dtype=object)
-    assert_series_equal(prices, expected, check_exact=True)
-    assert prices.map(type).tolist() == [float, str] + [float] * 5
-
-
-def test_a_price_that_is_no_number_costs_its_row_alone(written, engine):
-    path = written(
-        "brand,model,vin,engine_size,color,price,status\n"
-        "Toyota,Corolla,00012345678901234,2.0,Red,19999.99,true\n"
-        'Toyota,Corolla,V2,2.0,Red,"$10,900",true\n'
-        "Honda,Civic,V3,,Blue,13000,False\n"
-        'Honda,Civic,V4,1.5,Blue,"10.900,00",false\n'
-        "Honda,Civic,V5,1.5,Blue,0.07,TRUE\n"
-    )
-    create_tables(engine)
-    report = initial_load(engine, path, on_reject="report")
-    assert (report.received, report.inserted) == (5, 3)
-    assert report.rejected.index.tolist() == [1, 3]
-    assert report.rejected.drop(columns="reason").values.tolist() == [
-        ["Toyota", "Corolla", "V2", 2.0, "Red", "$10,900", True],
-        ["Honda", "Civic", "V4", 1.5, "Blue", "10.900,00", False],
-    ]
-    assert report.rejected["reason"].tolist() == ["price is text, not a number"] * 2
-    prices = {"00012345678901234": "19999.99", "V3": "13000.00", "V5": "0.07"}
-    for vin, price in prices.items():
-        assert get_car(engine, vin=vin)["price"] == decimal.Decimal(price)
-
-
 def test_a_file_without_rows_has_its_columns(written, tmp_path):
     cars = read_both_ways(written("brand,price,status,other\n"))
     assert cars.dtypes.astype(str).tolist() == ["str", "float64", "bool", "str"]
@@ -201,8 +142,12 @@ def test_a_file_without_rows_has_its_columns(written, tmp_path):
 
 
 def test_byte_order_mark_blank_lines_and_windows_line_ends(written):
-    cars = read_both_ways(written(b"\xef\xbb\xbfbrand,price\r\n\r\nCitro\xc3\xabn,1\r\n\r\n"))
-    assert cars.to_dict("list") == {"brand": ["Citroën"], "price": [1.0]}
+    cars = read_both_ways(
+        written(b'\xef\xbb\xbfbrand,price\r\n\r\nCitro\xc3\xabn,1\r\n\r\n"",2\r\n')
+    )
+    assert cars["price"].tolist() == [1.0, 2.0]
+    assert cars["brand"][0] == "Citroën"
+    assert cars["brand"].isna().tolist() == [False, True]
 
 
 def test_unknown_columns_are_kept_as_text(written):

@@ -5,7 +5,6 @@ from decimal import Decimal
 from itertools import pairwise
 
 import car_frames
-import numpy as np
 import oracle
 import pandas as pd
 import pytest
@@ -15,7 +14,7 @@ from sqlalchemy import event, text
 from table_states import run, snapshot, stored_cars, stored_names
 from worker_process import schema_of
 
-from carlib import create_tables, generate_cars, initial_load, read_cars, sample_cars
+from carlib import create_tables, generate_cars, initial_load, sample_cars
 from carlib.errors import RejectedRows
 
 # One schema for all examples: each begins by emptying the tables.
@@ -123,28 +122,6 @@ def test_by_default_one_refused_row_means_that_nothing_is_loaded(tables, frame):
 # Files, and pieces of any kind -----------------------------------------------------------------
 
 
-@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
-def test_a_path_is_loaded_as_its_frame_is(tables, tmp_path, suffix):
-    cars = generate_cars(60)
-    cars = pd.concat([cars, cars.iloc[5:9], cars.iloc[20:24].assign(price=1)], ignore_index=True)
-    cars.loc[[3, 33], "price"] = np.nan
-    cars.loc[[7, 61], "color"] = "x" * 60
-    cars.loc[40:50, "brand"] = " " + cars["brand"].str.upper()
-    path = tmp_path / f"cars{suffix}"
-    cars.to_csv(path, index=False) if suffix == ".csv" else cars.to_parquet(path)
-    frame = read_cars(path)
-    outcome = oracle.judge_all(oracle.rows_of(frame))
-    loaded = []
-    for given_as in (frame, path, str(path)):
-        empty(tables)
-        loaded.append(initial_load(tables, given_as, on_reject="report"))
-        assert_loaded_as_judged(tables, loaded[-1], outcome, [])
-    for report in loaded[1:]:
-        pd.testing.assert_frame_equal(report.rejected, loaded[0].rejected, check_exact=True)
-    assert len(loaded[0].rejected) == 12
-    assert loaded[0].unchanged == 2
-
-
 def test_pieces_may_differ_in_their_columns_and_types(tables):
     first = sample_cars().iloc[[0]].drop(columns="color")
     second = sample_cars().iloc[[1], ::-1].drop(columns="engine_size").astype({"price": "Float32"})
@@ -156,17 +133,6 @@ def test_pieces_may_differ_in_their_columns_and_types(tables):
         ("ABC123", Decimal("2.00"), None),
         ("DEF456", None, "Blue"),
     ]
-
-
-def test_refused_rows_come_back_as_they_came(tables):
-    cars = pd.concat([generate_cars(3), generate_cars(2)], ignore_index=True)
-    cars = cars.astype({"price": object})
-    cars.loc[1, "price"] = "$10,900"
-    cars.loc[3, "color"] = "Pink"
-    rejected = initial_load(tables, cars, on_reject="report").rejected
-    assert rejected.drop(columns="reason").to_dict("index") == {
-        i: cars.loc[i].to_dict() for i in (0, 1, 3)
-    }
 
 
 def test_refused_rows_of_other_types_are_put_together_as_they_are(tables):
@@ -186,13 +152,6 @@ def test_nothing_at_all_is_a_load_too(tables):
         report = initial_load(tables, nothing)
         assert (report.received, report.inserted, len(report.rejected)) == (0, 0, 0)
         assert list(report.rejected.columns) == [*sample_cars().columns, "reason"]
-
-
-def test_a_frame_is_left_as_it_was(tables):
-    cars = generate_cars(50)
-    before = cars.copy(deep=True)
-    initial_load(tables, cars)
-    pd.testing.assert_frame_equal(cars, before, check_exact=True)
 
 
 # Times -----------------------------------------------------------------------------------------

@@ -36,10 +36,11 @@ def test_a_car_has_these_values_of_these_types(cars):
         "status": True,
         "valid_from": AT,
     }
-    types = {name: type(value) for name, value in car.items()}
-    assert types["engine_size"] is float
-    assert types["price"] is Decimal
-    assert types["status"] is bool
+    assert [type(car[name]) for name in ("engine_size", "price", "status")] == [
+        float,
+        Decimal,
+        bool,
+    ]
     assert car["valid_from"].utcoffset() is not None
 
 
@@ -68,11 +69,8 @@ def test_by_id_as_a_uuid_and_as_text(cars):
 @pytest.mark.parametrize(
     "vin", ["XYZ", "", " ", "A\0B", "\ud800", "x" * 10_000, "' OR 1=1 --", "%"]
 )
-def test_a_vin_that_no_car_has(cars, vin):
+def test_a_vin_or_id_that_no_car_has(cars, vin):
     assert get_car(cars, vin=vin) is None
-
-
-def test_an_id_that_no_car_has(cars):
     assert get_car(cars, car_id=uuid4()) is None
 
 
@@ -86,15 +84,9 @@ def test_an_id_that_no_car_has(cars):
         ({"car_id": 1}, "1"),
         ({"car_id": ""}, "''"),
         ({"car_id": b"\0" * 16}, r"b'\\x00"),
-        ({"car_id": "ABC123"}, "'ABC123'"),
+        ({"car_id": "ABC123"}, r"'ABC123'.*get_car\(engine, vin=...\)"),
     ],
 )
 def test_arguments_that_make_no_question(cars, arguments, found):
     with pytest.raises(BadArgument, match=f"found {found}"):
         get_car(cars, **arguments)
-
-
-def test_a_key_that_is_no_uuid_says_what_to_do(cars):
-    with pytest.raises(BadArgument, match=r"get_car\(engine, vin=...\)") as error:
-        get_car(cars, car_id="1")
-    assert isinstance(error.value.__cause__, ValueError)

@@ -50,16 +50,6 @@ def test_a_report_reads_well_as_html_and_reasons_are_escaped():
     assert "<ul>" not in report_of([])._repr_html_()
 
 
-def test_a_report_of_a_real_load(tables):
-    cars = pd.concat([sample_cars(), sample_cars()]).assign(price=[1, 2, 1, -2])
-    report = initial_load(tables, cars, on_reject="report")
-    assert "  inserted            2\n" in repr(report)
-    assert "1: price is negative" in repr(report)
-    assert "<li>1 rejected: price is negative</li>" in report._repr_html_()
-    assert report == copy.copy(report) or report == report
-    assert report.batch is None
-
-
 # The message about refused rows ----------------------------------------------------------------
 
 

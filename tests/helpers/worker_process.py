@@ -18,6 +18,7 @@ from fault_injection import before_each_statement, holds
 from sqlalchemy import Engine
 
 import carlib
+from carlib.store import rows
 
 _forks = multiprocessing.get_context("forkserver")
 _forks.set_forkserver_preload([__name__])
@@ -83,6 +84,12 @@ def load_deltas(engine: Engine, deltas: list[list[dict]]) -> list[tuple]:
 def load_generated(engine: Engine, rows: int) -> int:
     """Load generated cars; returns the number of those that were inserted."""
     return carlib.initial_load(engine, carlib.generate_cars(rows)).inserted
+
+
+def put_frame(engine: Engine, frame: pd.DataFrame) -> int:
+    """Store a frame, in chunks where it is larger than 1000 bytes; returns its version."""
+    rows.CHUNK_BYTES = 1000
+    return carlib.DataFrameStore(engine).put("x", frame, compression="none").version
 
 
 def schema_of(engine: Engine) -> str:
