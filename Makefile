@@ -18,6 +18,6 @@ book:
 	@$(PYTHON) bootstrap.py dev && .venv/bin/python -m sphinx -W --keep-going -E -d build/book-doctrees -c docs/book . build/book $(ARGS)
 
 lock:
-	@$(PYTHON) bootstrap.py && $(LOCK) pyproject.toml --group install -o requirements/core.txt $(ARGS) && $(LOCK) --group pyproject.toml:dev --constraint requirements/core.txt -o requirements/dev.txt $(ARGS)
+	@$(PYTHON) bootstrap.py dev && $(LOCK) pyproject.toml --group install -o requirements/core.txt $(ARGS) && $(LOCK) --group pyproject.toml:dev --constraint requirements/core.txt -o requirements/dev.txt $(ARGS)
 
 .PHONY: run lab test bench book lock

@@ -111,4 +111,3 @@ def test_formulas_and_folded_answers_are_shown(site: Site, page: Page) -> None:
     expect(answer).to_be_hidden()
     page.locator("details summary").click()
     expect(answer).to_be_visible()
-    assert page.locator("article svg[aria-label]").bounding_box()["width"] > 100

