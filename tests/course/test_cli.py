@@ -55,7 +55,7 @@ def test_a_run_has_a_server_of_its_own_and_leaves_nothing(tmp_path: Path) -> Non
     assert re.fullmatch(r"\[1/1\] 01_first  ok  \d+\.\d s\n", done.stderr)
     index = Path("build", "run", "index.html")
     assert re.fullmatch(rf"1 lesson ok in \d+ s\. Read {re.escape(str(index))}\n", done.stdout)
-    assert "schema = &#x27;mine&#x27;, rows = 7, seed = 0" in (tmp_path / index).read_text()
+    assert "schema = &#39;mine&#39;, rows = 7, seed = 0" in (tmp_path / index).read_text()
     assert not learners_data.exists()
     assert not list((tmp_path / "tmp").iterdir())
 
