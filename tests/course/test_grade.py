@@ -78,12 +78,7 @@ def graded(tmp_path_factory: pytest.TempPathFactory) -> Graded:
     )
     path = hand_in(  # pretends in three ways
         root / "cid",
-        "import dataclasses, exercises.notebook as n; true_check = n.check\n"
-        "def fake(exercise, answer, engine):\n"
-        "    feedback = true_check(exercise, answer, engine)\n"
-        "    kinds = list(type(next(iter(vars(feedback).values()))))\n"
-        "    return dataclasses.replace(feedback, **{next(iter(vars(feedback))): kinds[0]})\n"
-        "n.check = fake",
+        "from exercises import Exercise; Exercise.difference = lambda *results: None",
         answer("models_per_brand", "SELECT 1, 2"),
         "print('Right (foreign_keys)')",
     )
