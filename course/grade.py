@@ -10,12 +10,14 @@ import json
 import logging
 import os
 import re
+import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 import nbformat
@@ -28,9 +30,8 @@ from carlib import connect, create_tables, generate_cars, initial_load
 from carlib.text import printable
 from course.errors import UsageError
 from course.lessons import Lesson, assign_parameters, choose_lessons, find_lessons
+from exercises import Exercise, Feedback, Function, Outcome, Value
 from exercises.checking import check
-from exercises.exercise import Exercise
-from exercises.feedback import Feedback, Outcome
 from servers.postgres import temporary_server
 
 ROWS = "10000"  # enough for every lesson to run through, and quick
@@ -47,8 +48,11 @@ def _check_and_tell(exercise, answer, engine, check=_notebook.check):
     return feedback
 _notebook.check = _check_and_tell
 """
-# No token of a CI service reaches a learner's code, nor a server that is not its own.
-HIDDEN = re.compile(r"TOKEN|SECRET|PASS|KEY|CREDENTIAL|AUTH|^PG|^CARLIB|^ACTIONS|^GITHUB", re.I)
+# What Python needs of our environment, and no more: CI services hand over their secrets there.
+KEPT = re.compile(
+    r"(?i:PATH|HOME|USER|LANG|LC_\w+|TZ|TMPDIR|TEMP|TMP|PYTHON(PATH|UTF8)|(DY)?LD_LIBRARY_PATH"
+    r"|MPLCONFIGDIR|XDG_CACHE_HOME|SYSTEM(ROOT|DRIVE)|COMSPEC|USERPROFILE|(LOCAL)?APPDATA)"
+)
 XML_REFUSES = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -126,33 +130,42 @@ def grade(options: argparse.Namespace) -> int:
 
 
 def find_learners(folders: Sequence[Path], lessons: Sequence[Lesson]) -> dict[str, dict[str, Path]]:
-    """Find the notebooks of each learner, by the lesson's name.
+    """Find the notebooks of each learner, by the lesson's name, which is that of the file.
 
-    Args:
-        folders: Each with the notebooks of one learner, in it or in folders as the workbook has
-            them (``1_core``, ``workbook``), or with a folder for each learner.
-        lessons: The lessons to grade: a notebook is one of them by its file's name.
+    A folder with notebooks, in it or as the workbook has them (``1_core``, ``workbook``), is one
+    learner's; in any other each folder is, even if nothing was handed in.
 
     Raises:
         UsageError: A folder has no such notebook, or a learner has two of one lesson.
     """
-    names = {lesson.name for lesson in lessons}
+    names, parts = {one.name for one in lessons}, {one.part for one in lessons}
     learners: dict[str, dict[str, Path]] = {}
     for folder in folders:
         paths = sorted(path for path in folder.rglob("*.ipynb") if path.stem in names)
-        paths = [path for path in paths if ".ipynb_checkpoints" not in path.parts]
+        hidden = [path for path in paths if "/." in f"/{path.relative_to(folder).as_posix()}"]
+        paths = [path for path in paths if path not in hidden]
         if not paths:
-            raise UsageError(
-                f"Expected notebooks in {folder}, or in a folder for each learner, named as the "
-                f"lessons are ({', '.join(sorted(names))}); found none."
-            )
-        tops = " ".join(path.relative_to(folder).parts[0] for path in paths)
-        alone = re.search(r"\.ipynb\b|\b(\d_\w+|workbook|notebooks)\b", tops)
+            known = ", ".join(sorted(names))
+            raise UsageError(f"Expected notebooks in {folder} named {known}; found none.")
+        tops = {path.relative_to(folder).parts[0] for path in paths}
+        alone = tops & {"workbook", "notebooks", *parts, *(f"{name}.ipynb" for name in names)}
+        inside = [one.name for one in folder.iterdir() if one.is_dir() and one.name[0] != "."]
+        for home in [folder.resolve().name] if alone else sorted(inside):
+            learners.setdefault(home, {})
         for path in paths:
             home = folder.resolve().name if alone else path.relative_to(folder).parts[0]
-            if (other := learners.setdefault(home, {}).setdefault(path.stem, path)) != path:
+            if (other := learners[home].setdefault(path.stem, path)) != path:
                 raise UsageError(f"Expected one {path.name} of {home}: remove {other} or {path}")
     return learners
+
+
+class Client(NotebookClient):
+    """Runs cells, and keeps nothing of what they show but answers and errors."""
+
+    def process_message(self, msg: dict[str, Any], *cell: Any) -> Any:
+        """Drop the rest: a cell that clears or captures its output would take answers along."""
+        kept = msg["msg_type"] in ("status", "error") or ANSWER in msg["content"].get("data", ())
+        return super().process_message(msg, *cell) if kept else None
 
 
 def grade_notebook(
@@ -165,44 +178,56 @@ def grade_notebook(
 ) -> None:
     """Execute a learner's notebook and enter what became of each exercise into `graded`."""
     try:
-        cells = [c for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"]
+        cells = nbformat.read(path, as_version=4).cells
+        sources = [PROLOGUE, *(str(cell.source) for cell in cells if cell.cell_type == "code")]
     except Exception as error:  # nbformat raises many kinds on files that are no notebooks
         graded.problems.append(f"It can't be read as a notebook: {error}"[:300])
+        graded.exercises.update({exercise.name: Grade(WRONG) for exercise in exercises})
         return
-    tagged = [n for n, cell in enumerate(cells, 1) if "parameters" in cell.metadata.get("tags", [])]
-    sources = [PROLOGUE, *(cell.source for cell in cells)]
     injected = "\n".join(f"{name} = {value!r}" for name, value in values.items())
-    sources.insert(max(tagged, default=0) + 1, injected)
+    sets = re.compile(rf"^({'|'.join(values)})\s*=(?!=)", re.MULTILINE)  # tags may be gone
+    place = next((n for n, source in enumerate(sources) if sets.search(source)), 0)
+    sources.insert(place + 1, injected)
     notebook = new_notebook(cells=[new_code_cell(source) for source in sources])
-    environment = {name: text for name, text in os.environ.items() if not HIDDEN.search(name)}
+    environment = {name: text for name, text in os.environ.items() if KEPT.fullmatch(name)}
     with temporary_server() as server, tempfile.TemporaryDirectory() as folder:
-        client = NotebookClient(notebook, timeout=int(seconds), allow_errors=True)
+        client = Client(notebook, timeout=int(seconds), allow_errors=True, iopub_timeout=15)
         client.resources, client.log = {"metadata": {"path": folder}}, logging.Logger("", 100)
-        client.extra_arguments = ["--IPKernelApp.log_level=ERROR"]
+        # A cell over its limit is interrupted; one that goes on all the same ends the notebook.
+        client.interrupt_on_timeout = client.raise_on_iopub_timeout = True
+        client.error_on_timeout = {"ename": "KeyboardInterrupt", "evalue": "", "traceback": []}
         url = server.url.render_as_string(hide_password=False)
         environment |= {"CARLIB_DATABASE_URL": url, "IPYTHONDIR": folder, "TQDM_DISABLE": "1"}
+        environment["CARLIB_DATA_DIR"] = folder  # never the data of the user who grades
         try:
             client.reset_execution_trackers()
-            with client.setup_kernel(env=environment):  # execute() takes over our signals
+            # execute() takes over our signals
+            with client.setup_kernel(env=environment, stderr=subprocess.DEVNULL):
                 for index, cell in enumerate(notebook.cells):
                     client.execute_cell(cell, index)
         except (CellTimeoutError, DeadKernelError) as error:
             dead = isinstance(error, DeadKernelError)
-            reason = "the kernel died" if dead else f"a cell took longer than {seconds:g} s"
+            reason = "the kernel died" if dead else "a cell went on after its limit"
             graded.problems.append(f"The rest was not run: {reason}.")
-    by_name = {exercise.name: exercise for exercise in exercises}
+    handed_in = {}
     for output in (output for cell in notebook.cells for output in cell.outputs):
         if output.output_type == "error":
-            graded.problems.append(f"{output.ename}: {output.evalue}"[:300])
-        elif told := output.get("data", {}).get(ANSWER):
-            with suppress(ValueError, TypeError, KeyError):  # a learner can show such data too
-                name, answer, kind, *parts = told
-                feedback, item = Feedback(Outcome(kind), *parts), graded.exercises[name]
-                if feedback.outcome is not Outcome.UNTRIED:  # a stub left standing below an answer
-                    feedback = check(by_name[name], answer, engine) if answer else feedback
-                    item.verdict = RIGHT if feedback.outcome is Outcome.RIGHT else WRONG
-                    item.answer = answer
-                    item.text = repr(feedback).partition("\n")[2].strip()
+            late = f"It took longer than {seconds:g} s." * (output.ename == "KeyboardInterrupt")
+            graded.problems.append(f"{output.ename}: {output.evalue or late}"[:300])
+        else:
+            with suppress(ValueError, TypeError):  # a learner can show such data too
+                name, answer, outcome, *parts = map(str, output.data[ANSWER])
+                if outcome != Outcome.UNTRIED:  # a stub left standing below an answer
+                    handed_in[name] = answer, Feedback(Outcome(outcome), *parts)
+    for exercise in exercises:
+        if exercise.name in handed_in:
+            answer, feedback = handed_in[exercise.name]
+            checked_here = not isinstance(exercise, Function | Value)
+            if checked_here and (answer or feedback.outcome is Outcome.RIGHT):
+                feedback = check(exercise, answer, engine)
+            verdict = RIGHT if feedback.outcome is Outcome.RIGHT else WRONG
+            text = repr(feedback).partition("\n")[2].strip()
+            graded.exercises[exercise.name] = Grade(verdict, text, answer)
 
 
 def as_table(learners: Sequence[LearnerGrade], total: int) -> str:

@@ -22,6 +22,19 @@ create_tables(engine)
 ex = exercises.open_lesson(engine, "lesson_01")"""
 SOLUTIONS = {exercise.name: exercise.shown_solution for exercise in exercises_of("lesson_01")}
 NAMES = list(SOLUTIONS)
+CLEARED = "\nfrom IPython.display import clear_output\nclear_output()"
+CAPTURED = "import ipywidgets\nwith ipywidgets.Output():\n    "
+HANG_ON = "import time\nwhile True:\n    try: time.sleep(9)\n    except KeyboardInterrupt: pass"
+# What is no text is not checked once more, and need not be: nothing of it can be right.
+PATCHED = """\
+import exercises.checking
+fine = ex.rows_deleted.check(9)
+exercises.checking._grade = lambda *_: fine
+ex.dealer_table.check(5)"""
+FORGED = """\
+from IPython.display import publish_display_data
+for data in (["add_model", "", "Right", "add_model"], ["rows_deleted", "", "Right", "", "", 5], 7):
+    publish_display_data({"application/vnd.carlib.answer+json": data})"""
 
 
 def answer(name: str, text: str | None = None) -> str:
@@ -36,8 +49,8 @@ def answer(name: str, text: str | None = None) -> str:
 
 
 def hand_in(folder: Path, *cells: str) -> Path:
-    """Write lesson 1 as a learner hands it in: parameters, start, then `cells`."""
-    parameters = new_code_cell('schema = "mine"\nrows = 7', metadata={"tags": ["parameters"]})
+    """Write lesson 1 as a learner hands it in: parameters (no tags), start, then `cells`."""
+    parameters = new_code_cell('# mine\nschema = "mine"\nrows = 7')
     path = folder / "01_schema.ipynb"
     folder.mkdir(parents=True, exist_ok=True)
     nbformat.write(new_notebook(cells=[parameters, *map(new_code_cell, [START, *cells])]), path)
@@ -67,7 +80,9 @@ class Graded:
 def graded(tmp_path_factory: pytest.TempPathFactory) -> Graded:
     """A class with habits of all kinds, graded once."""
     root, out = tmp_path_factory.mktemp("class"), tmp_path_factory.mktemp("out")
-    hand_in(root / "ann" / "workbook" / "1_core", *map(answer, NAMES))
+    cells = [answer(name) for name in NAMES]
+    cells[0], cells[1] = cells[0] + CLEARED, CAPTURED + cells[1]
+    hand_in(root / "ann" / "workbook" / "1_core", "assert rows == 500", *cells)
     hand_in(  # an error in between, a wrong answer, a stub below an answer, an untouched exercise
         root / "bob\x1b[2J",
         "1 / 0",
@@ -80,6 +95,8 @@ def graded(tmp_path_factory: pytest.TempPathFactory) -> Graded:
         root / "cid",
         "from exercises import Exercise; Exercise.difference = lambda *results: None",
         answer("models_per_brand", "SELECT 1, 2"),
+        PATCHED,
+        FORGED,
         "print('Right (foreign_keys)')",
     )
     notebook = nbformat.read(path, as_version=4)
@@ -87,27 +104,31 @@ def graded(tmp_path_factory: pytest.TempPathFactory) -> Graded:
     notebook.cells[-1].outputs = [new_output("execute_result", data=text, execution_count=1)]
     nbformat.write(notebook, path)
     hand_in(  # ends its own kernel after one right answer; has seen no secret
-        root / "dora",
-        "import os; assert not [name for name in os.environ if 'TOKEN' in name]",
+        root / "1_dora",
+        "import os; assert not {'GRADES_TOKEN', 'DATABASE_URL'} & {*os.environ}",
         answer("foreign_keys"),
         "os._exit(3)",
         answer("dealer_table"),
     )
-    hand_in(root / "eve", answer("foreign_keys"), "while True: pass", answer("dealer_table"))
+    hang = "while True: pass"
+    hand_in(root / "eve", hang, answer("foreign_keys"), HANG_ON, answer("dealer_table"))
     (root / "fay").mkdir()
+    (root / "gus").mkdir()
     (root / "fay" / "01_schema.ipynb").write_text('{"cells": 7}')
-    words = [root, "--only", "01", "--only", "02", "--rows", 500, "--require", 3, "--seconds", 10]
+    words = [root, "--only", "01", "--only", "02", "--rows", 500, "--require", 3, "--seconds", 5]
     words += ["--json", out / "grades.json", "--junit", out / "grades.xml"]
     with pytest.MonkeyPatch.context() as patch:
         printed: list[str] = []
         patch.setattr("sys.stdout.write", printed.append, raising=False)
         patch.setenv("GRADES_TOKEN", "not for learners")
+        patch.setenv("DATABASE_URL", "not for learners")
         status = main(["grade", *map(str, words)])
     return Graded(status, "".join(printed), out)
 
 
 def test_right_answers_are_right_wherever_the_notebook_lies(graded: Graded) -> None:
     assert set(graded.verdicts("ann").values()) == {"right"}
+    assert graded.problems("ann") == []
     assert graded.learners["ann"]["right"] == len(NAMES)
 
 
@@ -123,28 +144,35 @@ def test_sql_is_judged_once_more_and_outputs_count_nothing(graded: Graded) -> No
     cid = graded.verdicts("cid")
     assert cid["models_per_brand"] == "not right"
     assert cid["foreign_keys"] == "not tried"
+    assert cid["dealer_table"] == cid["add_model"] == "not right"
     assert graded.problems("cid") == []
 
 
 def test_what_ends_a_notebook_ends_it_alone(graded: Graded) -> None:
-    for name, reason in {"dora": "the kernel died", "eve": "a cell took longer than 10 s"}.items():
+    reasons = {"1_dora": "the kernel died", "eve": "a cell went on after its limit"}
+    for name, reason in reasons.items():
         assert graded.verdicts(name)["foreign_keys"] == "right"
         assert graded.verdicts(name)["dealer_table"] == "not tried"
-        assert f"The rest was not run: {reason}." in graded.problems(name)
+        assert graded.problems(name)[0] == f"The rest was not run: {reason}."
+    assert len(graded.problems("1_dora")) == 1  # it saw none of the secrets
+    late = "KeyboardInterrupt: It took longer than 5 s."
+    assert late in graded.problems("eve")
+    assert set(graded.verdicts("fay").values()) == {"not right"}
     assert graded.problems("fay")[0].startswith("It can't be read as a notebook: ")
 
 
 def test_a_lesson_that_is_not_there_is_not_right(graded: Graded) -> None:
     second = graded.learners["ann"]["lessons"][1]
     assert {result["verdict"] for result in second["exercises"].values()} == {"no notebook"}
+    assert set(graded.verdicts("gus").values()) == {"no notebook"}
 
 
 def test_the_table_is_for_reading_and_the_status_for_ci(graded: Graded) -> None:
     lines = [line.split() for line in graded.table.splitlines()]
     assert lines[0] == ["learner", "01_schema", "02_initial_load", "right"]
-    assert lines[1] == ["ann", f"{len(NAMES)}/{len(NAMES)}", "0/5", f"{len(NAMES)}/10"]
+    assert lines[2] == ["ann", f"{len(NAMES)}/{len(NAMES)}", "0/5", f"{len(NAMES)}/10"]
     assert "\x1b" not in graded.table
-    assert "Fewer than 3 of 10 right: 5 of 6." in graded.table
+    assert "Fewer than 3 of 10 right: 6 of 7." in graded.table
     assert graded.status == 1
 
 
