@@ -214,7 +214,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--json", help="write everything that is known", **file)
     add("--junit", help="write JUnit XML, as CI services read it", **file)
     add("--only", metavar="LESSON", help="grade this lesson; can be repeated", **each)
-    add("--rows", metavar="N", help="how many cars; no exercise depends on it (default: 10000)")
+    add("--rows", metavar="N", default="10000", help="how many cars (default: 10000)")
     add("--require", metavar="N", help="exit 1 unless each learner has N exercises right, or 'all'")
     add("--seconds", metavar="N", type=float, default=60, help="for each cell (default: 60)")
     add("--notebooks", **notebooks)
@@ -228,3 +228,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("lesson", nargs="+", type=Path, metavar="NOTEBOOK")
     add("--database-url", help="a PostgreSQL 18 instead of a temporary one", **url)
     return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,8 +1,7 @@
 """``carlib grade``: execute learners' notebooks again and say which exercises are right.
 
 Of a notebook only the text of its code cells counts. It runs in a kernel and on a server of its
-own; what `check` says there is the verdict, and SQL is checked once more here, on tables that no
-learner's code has seen. Stored outputs gain nothing by that; malice takes a container to stop.
+own; `check` gives the verdict there, and for SQL once more here. Malice takes a container to stop.
 """
 
 import argparse
@@ -18,12 +17,11 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
-from xml.etree.ElementTree import Element, SubElement, indent, tostring
+from xml.etree.ElementTree import Element, SubElement, tostring
 
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
-from nbformat.v4 import new_code_cell, new_notebook
 from sqlalchemy import Engine
 
 from carlib import connect, create_tables, generate_cars, initial_load
@@ -34,7 +32,6 @@ from exercises import Exercise, Feedback, Function, Outcome, Value
 from exercises.checking import check
 from servers.postgres import temporary_server
 
-ROWS = "10000"  # enough for every lesson to run through, and quick
 RIGHT, WRONG, UNTRIED, MISSING = "right", "not right", "not tried", "no notebook"
 ANSWER = "application/vnd.carlib.answer+json"
 # Before the first cell: whatever is handed to `check` is shown as data that no reader sees.
@@ -53,14 +50,13 @@ KEPT = re.compile(
     r"(?i:PATH|HOME|USER|LANG|LC_\w+|TZ|TMPDIR|TEMP|TMP|PYTHON(PATH|UTF8)|(DY)?LD_LIBRARY_PATH"
     r"|MPLCONFIGDIR|XDG_CACHE_HOME|SYSTEM(ROOT|DRIVE)|COMSPEC|USERPROFILE|(LOCAL)?APPDATA)"
 )
-XML_REFUSES = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @dataclass
 class Grade:
     """What became of one exercise: a verdict, what the check said, and the answer if it was SQL."""
 
-    verdict: str
+    verdict: str = MISSING
     text: str = ""
     answer: str = ""
 
@@ -79,15 +75,12 @@ class LearnerGrade:
     """One learner: the folder's name, a grade for each lesson, how many exercises are right."""
 
     name: str
-    lessons: list[LessonGrade]
+    lessons: list[LessonGrade] = field(default_factory=list)
     right: int = 0
 
 
 def grade(options: argparse.Namespace) -> int:
-    """Grade the notebooks of folders, write what was asked for and print a table.
-
-    Returns:
-        0, or 1 where a learner has fewer exercises right than is required.
+    """Grade folders, write what was asked for, print a table; return 1 where too few are right.
 
     Raises:
         UsageError: It can't be done as asked; nothing was executed.
@@ -98,7 +91,7 @@ def grade(options: argparse.Namespace) -> int:
     if options.require not in (None, "all", *map(str, range(total + 1))):
         raise UsageError(f"--require takes 'all' or 0 to {total}, found {options.require!r}.")
     required = total if options.require == "all" else int(options.require or 0)
-    parameters = assign_parameters(list(asked), {"rows": options.rows or ROWS})
+    parameters = assign_parameters(list(asked), {"rows": options.rows})
     submissions = find_learners(options.folder, list(asked))
     learners = []
     with temporary_server() as server:
@@ -106,13 +99,11 @@ def grade(options: argparse.Namespace) -> int:
         create_tables(engine)
         initial_load(engine, generate_cars(300, seed=20241110))
         for name, notebooks in submissions.items():
-            learners.append(learner := LearnerGrade(name, []))
+            learners.append(learner := LearnerGrade(name))
             for (lesson, exercises), values in zip(asked.items(), parameters, strict=True):
-                path = notebooks.get(lesson.name)
-                verdict = UNTRIED if path else MISSING
-                graded = LessonGrade(lesson.name, {each.name: Grade(verdict) for each in exercises})
+                graded = LessonGrade(lesson.name, {each.name: Grade() for each in exercises})
                 learner.lessons.append(graded)
-                if path:
+                if path := notebooks.get(lesson.name):
                     print(f"{printable(name)} {lesson.name}", file=sys.stderr, flush=True)
                     values = {**lesson.parameters, **values, "schema": "graded"}
                     grade_notebook(path, exercises, graded, values, options.seconds, engine)
@@ -133,20 +124,17 @@ def find_learners(folders: Sequence[Path], lessons: Sequence[Lesson]) -> dict[st
     """Find the notebooks of each learner, by the lesson's name, which is that of the file.
 
     A folder with notebooks, in it or as the workbook has them (``1_core``, ``workbook``), is one
-    learner's; in any other each folder is, even if nothing was handed in.
-
-    Raises:
-        UsageError: A folder has no such notebook, or a learner has two of one lesson.
+    learner's; in any other each folder is. UsageError tells of none, and of two of one lesson.
     """
     names, parts = {one.name for one in lessons}, {one.part for one in lessons}
     learners: dict[str, dict[str, Path]] = {}
     for folder in folders:
         paths = sorted(path for path in folder.rglob("*.ipynb") if path.stem in names)
-        hidden = [path for path in paths if "/." in f"/{path.relative_to(folder).as_posix()}"]
-        paths = [path for path in paths if path not in hidden]
+        paths = [path for path in paths if not re.search(r"(^|/)\.", str(path.relative_to(folder)))]
         if not paths:
-            known = ", ".join(sorted(names))
-            raise UsageError(f"Expected notebooks in {folder} named {known}; found none.")
+            raise UsageError(
+                f"Expected notebooks in {folder} named {', '.join(sorted(names))}; found none."
+            )
         tops = {path.relative_to(folder).parts[0] for path in paths}
         alone = tops & {"workbook", "notebooks", *parts, *(f"{name}.ipynb" for name in names)}
         inside = [one.name for one in folder.iterdir() if one.is_dir() and one.name[0] != "."]
@@ -188,26 +176,22 @@ def grade_notebook(
     sets = re.compile(rf"^({'|'.join(values)})\s*=(?!=)", re.MULTILINE)  # tags may be gone
     place = next((n for n, source in enumerate(sources) if sets.search(source)), 0)
     sources.insert(place + 1, injected)
-    notebook = new_notebook(cells=[new_code_cell(source) for source in sources])
+    notebook = nbformat.v4.new_notebook(cells=list(map(nbformat.v4.new_code_cell, sources)))
     environment = {name: text for name, text in os.environ.items() if KEPT.fullmatch(name)}
     with temporary_server() as server, tempfile.TemporaryDirectory() as folder:
         client = Client(notebook, timeout=int(seconds), allow_errors=True, iopub_timeout=15)
         client.resources, client.log = {"metadata": {"path": folder}}, logging.Logger("", 100)
-        # A cell over its limit is interrupted; one that goes on all the same ends the notebook.
         client.interrupt_on_timeout = client.raise_on_iopub_timeout = True
         client.error_on_timeout = {"ename": "KeyboardInterrupt", "evalue": "", "traceback": []}
         url = server.url.render_as_string(hide_password=False)
-        environment |= {"CARLIB_DATABASE_URL": url, "IPYTHONDIR": folder, "TQDM_DISABLE": "1"}
-        environment["CARLIB_DATA_DIR"] = folder  # never the data of the user who grades
+        environment |= {"CARLIB_DATABASE_URL": url, "CARLIB_DATA_DIR": folder, "IPYTHONDIR": folder}
         try:
             client.reset_execution_trackers()
-            # execute() takes over our signals
             with client.setup_kernel(env=environment, stderr=subprocess.DEVNULL):
                 for index, cell in enumerate(notebook.cells):
                     client.execute_cell(cell, index)
         except (CellTimeoutError, DeadKernelError) as error:
-            dead = isinstance(error, DeadKernelError)
-            reason = "the kernel died" if dead else "a cell went on after its limit"
+            reason = "the kernel died" if isinstance(error, DeadKernelError) else "a cell hung"
             graded.problems.append(f"The rest was not run: {reason}.")
     handed_in = {}
     for output in (output for cell in notebook.cells for output in cell.outputs):
@@ -228,6 +212,8 @@ def grade_notebook(
             verdict = RIGHT if feedback.outcome is Outcome.RIGHT else WRONG
             text = repr(feedback).partition("\n")[2].strip()
             graded.exercises[exercise.name] = Grade(verdict, text, answer)
+        else:
+            graded.exercises[exercise.name] = Grade(UNTRIED)
 
 
 def as_table(learners: Sequence[LearnerGrade], total: int) -> str:
@@ -245,7 +231,7 @@ def as_table(learners: Sequence[LearnerGrade], total: int) -> str:
         rows.append([*row, f"{learner.right}/{total}"])
     rows = [[printable(field) for field in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+    lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
     return "\n".join([*lines, *map(printable, details)])
 
 
@@ -253,18 +239,16 @@ def as_junit(learners: Sequence[LearnerGrade]) -> bytes:
     """Write JUnit XML: a suite for each learner, a case for each exercise; not tried is skipped."""
     root = Element("testsuites", name="carlib grade")
     for learner in learners:
-        suite = SubElement(root, "testsuite", name=XML_REFUSES.sub("\ufffd", learner.name))
+        suite = SubElement(root, "testsuite", name=printable(learner.name))
         for item in learner.lessons:
             for name, result in item.exercises.items():
                 case = SubElement(suite, "testcase", classname=item.lesson, name=name)
                 if result.verdict == UNTRIED:
                     SubElement(case, "skipped")
                 elif result.verdict != RIGHT:
-                    text = "\n".join([result.text, *item.problems])
                     failure = SubElement(case, "failure", message=result.verdict)
-                    failure.text = XML_REFUSES.sub("\ufffd", text)
-        counted = {"tests": "*", "failures": "*/failure", "skipped": "*/skipped"}
-        for name, path in counted.items():
-            suite.set(name, str(len(suite.findall(path))))
-    indent(root)
+                    lines = [*result.text.splitlines(), *item.problems]
+                    failure.text = "\n".join(map(printable, lines))
+        for name in ("tests *", "failures */failure", "skipped */skipped"):
+            suite.set(name.split()[0], str(len(suite.findall(name.split()[1]))))
     return tostring(root, encoding="utf-8", xml_declaration=True)

@@ -65,11 +65,7 @@ class Lesson:
 
     @cached_property
     def parameters(self) -> dict[str, object]:
-        """The names and default values of the cell tagged ``parameters``, in its order.
-
-        Raises:
-            LessonFormError: The cell holds something else than plain literals.
-        """
+        """The names and default values of the cell tagged ``parameters``, in its order."""
         for cell in self.notebook.cells:
             if "parameters" in cell.metadata.get("tags", []):
                 return declared_parameters(cell.source, self.name)

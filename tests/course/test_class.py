@@ -24,7 +24,7 @@ from course.lessons import Lesson, find_lessons
 from servers.postgres import temporary_server
 
 PASSWORD = "s3cret-passw0rd"
-RUN = [sys.executable, "-m", "course", "run", "--class", "class.csv"]
+RUN = [sys.executable, "-m", "course.cli", "run", "--class", "class.csv"]
 OTHER = 'schema = "o"\nshare = 0.5\nhalf = True\nlimit = None'
 TABLE = """\
 \ufeffname, seed, rows, database_url_env

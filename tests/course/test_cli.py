@@ -22,7 +22,7 @@ TELL = (
 
 
 def carlib(*words: object) -> list[str]:
-    return [sys.executable, "-m", "course", *map(str, words)]
+    return [sys.executable, "-m", "course.cli", *map(str, words)]
 
 
 def _environment(tmp_path: Path, **more: str) -> dict[str, str]:

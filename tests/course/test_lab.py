@@ -124,7 +124,7 @@ def _running(root: Path, *words: str) -> Iterator[Lab]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("JUPYTER_")}
     # Tests may run as root, for which Jupyter wants to be told so; people need not.
     root_too = ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
-    command = [sys.executable, "-m", "course", "lab", *words, "--no-browser", *root_too]
+    command = [sys.executable, "-m", "course.cli", "lab", *words, "--no-browser", *root_too]
     runtime, log = root / "runtime", root / "log"
     with log.open("wb") as stream:
         process = subprocess.Popen(

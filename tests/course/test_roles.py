@@ -341,7 +341,7 @@ def test_learners_run_lessons_at_once(admin: Engine, tmp_path: Path) -> None:
     runs = []
     for seed, name in enumerate(names):
         run(admin, f"ALTER ROLE {name} CONNECTION LIMIT {CONNECTIONS_EACH}")
-        words = f"-m course run --only 02 --only 03 --only 04 --seed {seed} --rows {100 + seed}"
+        words = f"-m course.cli run --only 02 --only 03 --only 04 --seed {seed} --rows {100 + seed}"
         command = [
             sys.executable,
             *words.split(),

@@ -84,7 +84,7 @@ def running_lab(folder: Path, notebooks: Path, lesson: str) -> Iterator[Lab]:
     }
     # Tests may run as root, for which Jupyter wants to be told so; people need not.
     root = ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
-    command = [sys.executable, "-m", "course", "lab", lesson, "--no-browser", OBSERVABLE, *root]
+    command = [sys.executable, "-m", "course.cli", "lab", lesson, "--no-browser", OBSERVABLE, *root]
     with log.open("wb") as stream:
         process = subprocess.Popen(
             [*command, "--notebooks", str(notebooks)],
