@@ -194,7 +194,7 @@ def make_parser() -> argparse.ArgumentParser:
     add = command(_run)
     add("--rows", metavar="N", help="how many cars, in the lessons that ask for it")
     add("--seed", metavar="N", help="which random cars: the same seed gives the same cars")
-    add("-p", "--parameter", nargs=2, metavar=("NAME", "VALUE"), help="any other one", **each)
+    add("-p", "--parameter", nargs=2, metavar=("NAME", "VALUE"), help="another parameter", **each)
     add("--only", metavar="LESSON", help="a number, a name or a part (1_core)", **each)
     add("--output", help="for the results (default: build/run, for a class build/class)", **folder)
     add("--class", dest="class_file", help="a CSV table with a line for each learner", **file)
