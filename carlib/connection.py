@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from carlib import _database_url
 from carlib._database_url import Secret, Target
 from carlib.connection_errors import connection_failed, schema_failed
-from carlib.errors import ConnectionFailed, SchemaNameError, ServerError, UnsupportedServer
+from carlib.errors import BadArgument, ConnectionFailed, ServerError
 
 OLDEST_VERSION = 180000
 NAME_BYTES = 63
@@ -50,11 +50,11 @@ def connect(
         interrupt (Ctrl-C, or that of a notebook) ends what the server does for them.
 
     Raises:
-        SchemaNameError: PostgreSQL can't have a schema of that name, or it is `public` and is to
+        BadArgument: PostgreSQL can't have a schema of that name, or it is `public` and is to
             be dropped.
         ConnectionFailed: The URL can't be used, the server does not answer or refuses, or the
             right to make, use or drop the schema is missing.
-        UnsupportedServer: The server is older than PostgreSQL 18, or the database is not in UTF-8.
+        ConnectionFailed: The server is older than PostgreSQL 18, or the database is not in UTF-8.
         ServerError: The embedded server does not start.
     """
     # Wrapped before anything can fail: a verbose traceback prints the arguments of a function.
@@ -102,13 +102,13 @@ def _check_name(schema: str, fresh: bool) -> None:
     # PostgreSQL reads "$user" in a search path as the user's name, even quoted.
     reserved = str(schema).startswith("pg_") or schema in ("information_schema", "$user")
     if not 1 <= size <= NAME_BYTES or "\0" in schema or reserved:
-        raise SchemaNameError(
+        raise BadArgument(
             f"Expected the name of a schema, 1 to {NAME_BYTES} bytes of UTF-8 without NUL that do "
             f"not begin with pg_ and are neither information_schema nor $user; found {schema!r}. "
             "Choose another name."
         )
     if fresh and schema == "public":
-        raise SchemaNameError(
+        raise BadArgument(
             'Expected a schema of one\'s own for fresh=True, found "public", where others keep '
             'their tables too: it is not dropped. Choose another name, like "lesson_01".'
         )
@@ -135,13 +135,13 @@ def _check_server(connection: Connection, target: Target) -> str:
     number = connection.info.server_version
     version = f"{number // 10000}.{number % 10000}"
     if number < OLDEST_VERSION:
-        raise UnsupportedServer(
+        raise ConnectionFailed(
             f"Expected PostgreSQL 18 or newer at {target.location}, found {version}. Upgrade it, "
             "or unset CARLIB_DATABASE_URL to use the embedded PostgreSQL."
         )
     encoding = connection.info.parameter_status("server_encoding")
     if encoding != "UTF8":
-        raise UnsupportedServer(
+        raise ConnectionFailed(
             f"Expected a database in UTF8 at {target.location}, found {encoding}. Make one: CREATE "
             "DATABASE course TEMPLATE template0 ENCODING 'UTF8'."
         )

@@ -4,6 +4,8 @@ Every message says what was expected, what was found, and what to do next. Where
 the error first, its own exception stays attached as ``__cause__``.
 """
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 
@@ -16,15 +18,11 @@ class ServerError(CarlibError):
 
 
 class ConnectionFailed(CarlibError):
-    """No connection: unreachable host, wrong password, unusable URL, or a missing right."""
+    """No connection: unreachable, refused, unusable URL, missing right, or not PostgreSQL 18."""
 
 
-class UnsupportedServer(CarlibError):
-    """The server is not PostgreSQL 18 or newer."""
-
-
-class SchemaNameError(CarlibError, ValueError):
-    """The schema name is empty, too long, or reserved by PostgreSQL."""
+class BadArgument(CarlibError, ValueError):
+    """An argument is of the wrong kind, outside its range, or a name that PostgreSQL can't have."""
 
 
 class TableMismatch(CarlibError):
@@ -39,12 +37,12 @@ class TablesNotEmpty(CarlibError):
     """An initial load found cars already in the table; `delta_load` is the way to add more."""
 
 
-class UnknownColumn(CarlibError, ValueError):
-    """A frame has a column that the cars frame does not know."""
+class UnreadableFile(CarlibError):
+    """A file is missing, of an unknown kind, damaged, or in another encoding than was said."""
 
 
-class MissingColumn(CarlibError, ValueError):
-    """A frame lacks a column that the load needs."""
+class WrongColumns(CarlibError, ValueError):
+    """A frame has a column that the cars frame does not know, or lacks one that the load needs."""
 
 
 class RejectedRows(CarlibError, ValueError):
@@ -58,18 +56,6 @@ class RejectedRows(CarlibError, ValueError):
         return self.args[0]
 
 
-class BadArgument(CarlibError, ValueError):
-    """An argument has a value of the wrong kind or outside its range."""
-
-
-class UnreadableFile(CarlibError):
-    """A file is missing, of an unknown kind, damaged, or not encoded as UTF-8."""
-
-
-class LateChange(CarlibError, ValueError):
-    """A change is dated at or before the car's last one; history can't be written backwards."""
-
-
 class BatchConflict(CarlibError, ValueError):
     """A batch of that name was loaded before, with other content."""
 
@@ -78,63 +64,51 @@ class SnapshotRefused(CarlibError, ValueError):
     """A full snapshot would delete more cars than it may, or can't be trusted to be full."""
 
 
-class CarNotFound(CarlibError, LookupError):
-    """There is no car with that id: it never was, or it was deleted."""
+class LateChange(CarlibError, ValueError):
+    """A change is dated at or before the car's last one; history can't be written backwards."""
 
 
 class VinTaken(CarlibError, ValueError):
     """Another car has that VIN."""
 
 
-class ChangeRefused(CarlibError):
-    """The database did not make a change that it was told to: a trigger or a policy prevents it."""
+class WriteFailed(CarlibError):
+    """The database did not make a change, and nothing of it is there.
+
+    Somebody else held a lock for too long, the disk is full, the session was ended, or a trigger or
+    a policy prevents it.
+    """
 
 
-class ArchiveDamaged(CarlibError):
-    """An archived file is missing, or does not hold the bytes that were written."""
+class NotFound(CarlibError, LookupError):
+    """There is no car with that id, or no frame under that name or in that version."""
 
 
-class ArchiveMismatch(CarlibError):
-    """What was written to a file is not what the table holds; nothing was removed."""
+class DamagedData(CarlibError):
+    """What is stored, in a table or in an archived file, is not what was written.
 
-
-class FrameNotFound(CarlibError, LookupError):
-    """No frame is stored under that name, or not in that version."""
-
-
-class BlobDamaged(CarlibError):
-    """What is stored is not what was written: its checksum differs, or a part is missing."""
-
-
-class UnknownFormat(CarlibError):
-    """The database names a format or a compression that this version of carlib can't read."""
+    Its checksum differs, a part is missing, or it is in a format that nothing here can read.
+    """
 
 
 class PickleNotAllowed(CarlibError):
     """The frame is stored as a pickle, which runs code when it is loaded; nobody allowed that."""
 
 
-class NotRepresentable(CarlibError, ValueError):
-    """The format can't hold this frame at all. Nothing was written."""
-
-
 class LossyFormat(CarlibError, ValueError):
-    """The frame would come back different. Nothing was written.
+    """The format can't hold the frame, or would bring it back different. Nothing was written.
 
-    `.losses` holds what would be lost, one text for each difference.
+    `.losses` holds what would be lost, one text for each difference; it is empty where the format
+    can't hold the frame at all.
     """
 
-    def __init__(self, message: str, losses: list[str]) -> None:
-        super().__init__(message, losses)  # both, so that a copied or pickled error has both
-        self.losses = losses
+    def __init__(self, message: str, losses: Sequence[str] = ()) -> None:
+        super().__init__(message, list(losses))  # both, so that a copied or pickled error has both
+        self.losses = list(losses)
 
     def __str__(self) -> str:
         return self.args[0]
 
 
-class NotFinal(UserWarning):
-    """The answer can still change: a load is under way, or the instant is yet to come."""
-
-
-class ArchiveNeeded(UserWarning):
-    """The answer may lack cars: history of that instant is in archived files only."""
+class IncompleteAnswer(UserWarning):
+    """The answer may lack something: a load is under way, or history is in archived files only."""

@@ -24,12 +24,17 @@ notebook and the tests find new objects and new modules by themselves. Six steps
 6. Run ``pytest tests/exercises/test_exercises.py -k NAME``. On 3,000 cars, on two and on none (the
    last two are marked slow), the solution must be accepted, and every wrong answer refused with
    its own hint.
+
+What several lessons need beside exercises is here too: `time_in_turn`, `times_as_long` and
+`draw_times` measure and show how long things take, `align_text_left` sets texts in tables left.
 """
 
+from exercises.display import align_text_left
 from exercises.exercise import Exercise, Setup, WrongAnswer
 from exercises.feedback import Feedback, Outcome
 from exercises.kinds import Change, Function, Query, Value
 from exercises.notebook import lessons, open_lesson
+from exercises.timing import draw_times, time_in_turn, times_as_long
 
 __all__ = [
     "Change",
@@ -41,6 +46,10 @@ __all__ = [
     "Setup",
     "Value",
     "WrongAnswer",
+    "align_text_left",
+    "draw_times",
     "lessons",
     "open_lesson",
+    "time_in_turn",
+    "times_as_long",
 ]

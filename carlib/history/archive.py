@@ -97,7 +97,7 @@ def archive_history(
     Raises:
         BadArgument: `before` has no time zone, or `directory` is a file.
         TablesMissing: The tables are not there; `create_tables` makes them.
-        ArchiveMismatch: A file does not hold what the table holds. What it holds stays there.
+        DamagedData: A file does not hold what the table holds. What it holds stays there.
     """
     before = require_instant("before", before)
     directory = Path(directory)

@@ -18,7 +18,7 @@ from sqlalchemy import BigInteger, Column, DateTime, MetaData, String, Table, fu
 from sqlalchemy.engine import Connection, Row
 from sqlalchemy.types import Numeric, TypeEngine
 
-from carlib.errors import ArchiveDamaged
+from carlib.errors import DamagedData
 from carlib.models import NAMES, CarInfoHistory
 
 # Not in Base.metadata: the first archiving makes it.
@@ -82,7 +82,7 @@ def read_archived(directory: Path, files: Iterable[str], condition: pc.Expressio
         condition: On the columns of `SCHEMA`.
 
     Raises:
-        ArchiveDamaged: A file is missing, or its bytes are not those that were written.
+        DamagedData: A file is missing, or its bytes are not those that were written.
     """
     tables = [SCHEMA.empty_table()]
     for name in files:
@@ -98,8 +98,8 @@ def read_archived(directory: Path, files: Iterable[str], condition: pc.Expressio
     return pa.concat_tables(tables)
 
 
-def _damaged(directory: Path, name: str, found: str) -> ArchiveDamaged:
-    return ArchiveDamaged(
+def _damaged(directory: Path, name: str, found: str) -> DamagedData:
+    return DamagedData(
         f"Expected the archived file {name} in {str(directory)!r}, as it was written; found "
         f"{found}. Its rows are no longer in car_info_history, so no answer is given without "
         "them: pass the directory that archive_history wrote, or bring the file back from a copy."

@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import Connection, Row
 
 from carlib.connection import driver_cursor
-from carlib.errors import ArchiveMismatch
+from carlib.errors import DamagedData
 from carlib.history.archive_files import ARCHIVE, SCHEMA, checksum, listed_files
 from carlib.history.copy import BATCH_ROWS, stream_query
 
@@ -129,7 +129,7 @@ def _finish(connection: Connection, path: Path, directory: Path, rows: int) -> A
     """Compare the file just written with the table, and give it its name.
 
     Raises:
-        ArchiveMismatch: The table does not hold what the file holds; nothing was removed.
+        DamagedData: The table does not hold what the file holds; nothing was removed.
     """
     final = path.with_name(f"{checksum(path)}.parquet")
     with connection.begin():
@@ -160,8 +160,8 @@ def _remove(connection: Connection, path: Path, directory: Path, found: Row) -> 
     return ArchivedFile(path, _month(path), found.rows, size)
 
 
-def _mismatch(path: Path, rows: int) -> ArchiveMismatch:
-    return ArchiveMismatch(
+def _mismatch(path: Path, rows: int) -> DamagedData:
+    return DamagedData(
         f"Expected each of the {rows:,} rows of a file for {_month(path)} in car_info_history as "
         "it was written, but some have changed or gone since, or were not read back as they are. "
         "No row of this month was removed: find out who writes there, then archive again."

@@ -7,7 +7,7 @@ import pandas as pd
 from sqlalchemy import text
 from sqlalchemy.engine import Connection
 
-from carlib.errors import BadArgument, MissingColumn, RejectedRows, UnknownColumn
+from carlib.errors import BadArgument, RejectedRows, WrongColumns
 from carlib.loading.prepare import REQUIRED, TABLE_COLUMNS, CanonicalNames, prepare, with_nearest
 from carlib.loading.staging import known_names
 
@@ -17,8 +17,8 @@ def check_names(changes: Mapping[str, Any]) -> None:
 
     Raises:
         BadArgument: `changes` is no mapping.
-        UnknownColumn: A name is none of them; the message has the nearest one.
-        MissingColumn: Only one of brand and model is there.
+        WrongColumns: A name is none of them; the message has the nearest one.
+        WrongColumns: Only one of brand and model is there.
     """
     if not isinstance(changes, Mapping):
         raise BadArgument(
@@ -27,14 +27,14 @@ def check_names(changes: Mapping[str, Any]) -> None:
         )
     unknown = [name for name in changes if name not in TABLE_COLUMNS]
     if unknown:
-        raise UnknownColumn(
+        raise WrongColumns(
             f"Unknown value{'s' * (len(unknown) > 1)} of a car: "
             f"{', '.join(map(with_nearest, unknown))}. "
             f"What can change is {', '.join(TABLE_COLUMNS)}."
         )
     if ("brand" in changes) != ("model" in changes):
         given, absent = ("brand", "model") if "brand" in changes else ("model", "brand")
-        raise MissingColumn(
+        raise WrongColumns(
             f"Expected brand and model together, since a model is known by both; found {given} "
             f"alone. Give the {absent} too."
         )

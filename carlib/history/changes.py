@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
 from carlib.connection import driver_error
-from carlib.errors import CarNotFound, ChangeRefused, LateChange, VinTaken
+from carlib.errors import LateChange, NotFound, VinTaken, WriteFailed
 from carlib.history.change_values import check_names, clean_values
 from carlib.load_lock import announce, lock_for_load, read_clock, require_instant
 from carlib.loading.delta_sql import LOGGED
@@ -50,12 +50,12 @@ def update_car(
     Raises:
         BadArgument: An argument is not of the expected kind, or `changed_at` has no time zone.
         TablesMissing: The tables are not there; `create_tables` makes them.
-        UnknownColumn, MissingColumn: A name is no value of a car, or brand comes without model.
+        WrongColumns, WrongColumns: A name is no value of a car, or brand comes without model.
         RejectedRows: A value can't be a car's; `.rejected` holds it with the reason.
-        CarNotFound: There is no such car.
+        NotFound: There is no such car.
         VinTaken: Another car has the new VIN, or had it at `changed_at` or later.
         LateChange: The car changed at or after `changed_at`. Nothing is written.
-        ChangeRefused: A trigger or the like on the tables prevents the change.
+        WriteFailed: A trigger or the like on the tables prevents the change.
     """
     key = as_uuid(car_id)
     check_names(changes)
@@ -76,7 +76,7 @@ def delete_car(engine: Engine, car_id: UUID | str, *, deleted_at: datetime | Non
         deleted_at: The instant since which the car is no more, with a time zone; None means now.
 
     Raises:
-        BadArgument, TablesMissing, CarNotFound, LateChange, ChangeRefused: As for `update_car`.
+        BadArgument, TablesMissing, NotFound, LateChange, WriteFailed: As for `update_car`.
     """
     key = as_uuid(car_id)
 
@@ -104,7 +104,7 @@ def _in_order(
             return change(connection, instant or read_clock(connection))
 
     # Once more, too, where someone who writes without the lock came in between.
-    return retry(attempt, errors=(ChangeRefused,))
+    return retry(attempt, errors=(WriteFailed,))
 
 
 def _change(
@@ -120,7 +120,7 @@ def _change(
         return
     car = connection.execute(text(state), parameters).one_or_none()
     if car is None:
-        raise CarNotFound(
+        raise NotFound(
             f"Expected a car with the id {key}, found none. It was never there, or it was "
             "deleted: car_history(engine, car_id) tells. Look an id up with "
             "get_car(engine, vin=...)['car_id']."
@@ -133,7 +133,7 @@ def _change(
             f"values hold; found {instant.isoformat(' ')}. History can't be written "
             "backwards: give a later instant."
         )
-    raise ChangeRefused(
+    raise WriteFailed(
         f"Expected the car {key} to change, but the database left it as it was. Something on "
         "car_info prevents it: look for triggers, rules and policies."
     )

@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 from sqlalchemy import Engine
 from sqlalchemy.engine import Connection, Row
 
-from carlib.errors import ArchiveNeeded, BadArgument, NotFinal
+from carlib.errors import BadArgument, IncompleteAnswer
 from carlib.history.archive_files import listed_files, read_archived
 from carlib.history.copy import query_to_arrow
 from carlib.load_lock import final_before, require_instant
@@ -114,7 +114,7 @@ def car_history(
     Raises:
         BadArgument: `car_id` is no UUID.
         TablesMissing: The tables are not there; `create_tables` makes them.
-        ArchiveDamaged: An archived file is missing, or is not as it was written.
+        DamagedData: An archived file is missing, or is not as it was written.
     """
     key = str(as_uuid(car_id))
     with _snapshot(engine) as connection:
@@ -150,13 +150,13 @@ def cars_as_of(
         instant and no directory was given.
 
     Warns:
-        NotFinal: The answer is not final.
-        ArchiveNeeded: The answer is not complete.
+        IncompleteAnswer: The answer is not final.
+        IncompleteAnswer: The answer is not complete.
 
     Raises:
         BadArgument: `when` has no time zone.
         TablesMissing: The tables are not there; `create_tables` makes them.
-        ArchiveDamaged: An archived file is missing, or is not as it was written.
+        DamagedData: An archived file is missing, or is not as it was written.
     """
     when = require_instant("when", when)
     with engine.connect() as connection:
@@ -178,14 +178,14 @@ def cars_as_of(
         warnings.warn(
             f"The fleet as of {when.isoformat(' ')} can still change: a load is under way that may "
             "write this instant, or it is yet to come. Ask again later.",
-            NotFinal,
+            IncompleteAnswer,
             stacklevel=2,
         )
     if not frame.attrs["complete"]:
         warnings.warn(
             f"The fleet as of {when.isoformat(' ')} may lack cars: history of that instant was "
             "archived. Pass the directory that archive_history wrote.",
-            ArchiveNeeded,
+            IncompleteAnswer,
             stacklevel=2,
         )
     return frame

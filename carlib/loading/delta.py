@@ -10,7 +10,7 @@ import pandas as pd
 from sqlalchemy import Engine, text
 from sqlalchemy.engine import Connection
 
-from carlib.errors import MissingColumn
+from carlib.errors import WrongColumns
 from carlib.load_lock import announce, lock_for_load, read_clock, require_instant
 from carlib.loading.delta_checks import (
     check_delta_arguments,
@@ -85,7 +85,7 @@ def delta_load(
     Raises:
         BadArgument: An argument is not of the expected kind or outside its range.
         TablesMissing: The tables are not there; `create_tables` makes them.
-        UnknownColumn, MissingColumn: The frame's columns are not those of a cars frame, `brand`
+        WrongColumns, WrongColumns: The frame's columns are not those of a cars frame, `brand`
             comes without `model`, or the frames of an iterator differ in their columns.
         RejectedRows: Rows were refused and `on_reject` is ``"raise"``.
         LateChange: A car that would change did so at or after `loaded_at` already, and `on_reject`
@@ -214,7 +214,7 @@ class _UniformFrames:
         for frame in self._frames:
             columns = delta_columns(frame)
             if columns != self.columns:
-                raise MissingColumn(
+                raise WrongColumns(
                     "Expected every frame to have the columns of the first, "
                     f"{', '.join(self.columns)}; found one with {', '.join(columns)}."
                 )

@@ -8,7 +8,7 @@ import pandas as pd
 from sqlalchemy import text
 from sqlalchemy.engine import Connection
 
-from carlib.errors import BadArgument, CarlibError, LateChange, MissingColumn, SnapshotRefused
+from carlib.errors import BadArgument, CarlibError, LateChange, SnapshotRefused, WrongColumns
 from carlib.loading.columns import SURROGATE, tidy_text
 from carlib.loading.delta_sql import differs, source_query
 from carlib.loading.prepare import REQUIRED, TABLE_COLUMNS, check_columns
@@ -42,12 +42,12 @@ def delta_columns(frame: pd.DataFrame) -> list[str]:
     """The columns of a frame, in the order of a cars frame, if a delta may have them.
 
     Raises:
-        BadArgument, UnknownColumn, MissingColumn: It is no frame, or not one of cars.
+        BadArgument, WrongColumns, WrongColumns: It is no frame, or not one of cars.
     """
     check_columns(frame, required=("vin",))
     columns = [name for name in TABLE_COLUMNS if name in frame.columns]
     if ("brand" in columns) != ("model" in columns):
-        raise MissingColumn(
+        raise WrongColumns(
             "Expected brand and model together, since a model is known by both; found only "
             f"{'brand' if 'brand' in columns else 'model'}."
         )

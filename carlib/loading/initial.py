@@ -49,7 +49,7 @@ def initial_load(
         BadArgument: `cars`, `loaded_at` or `on_reject` is not of the expected kind.
         TablesMissing: The tables are not there; `create_tables` makes them.
         TablesNotEmpty: There are cars already; `delta_load` adds to them.
-        UnknownColumn, MissingColumn: The frame's columns are not those of a cars frame.
+        WrongColumns, WrongColumns: The frame's columns are not those of a cars frame.
         UnreadableFile: The path leads to no CSV or Parquet file that can be read.
         RejectedRows: Rows were refused and `on_reject` is ``"raise"``.
         CarlibError: A trigger or the like on the tables swallowed some of the cars.

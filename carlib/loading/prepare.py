@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 from sqlalchemy import Column
 
-from carlib.errors import BadArgument, MissingColumn, UnknownColumn
+from carlib.errors import BadArgument, WrongColumns
 from carlib.loading.columns import Cleaned, Faults, clean_flag, clean_number, clean_text
 from carlib.models import CarBrand, CarInfo, CarModel
 from carlib.text import nearest
@@ -117,8 +117,8 @@ def prepare(
 
     Raises:
         BadArgument: `cars` is no DataFrame.
-        UnknownColumn: A column is not one of a cars frame, or is there twice.
-        MissingColumn: A required column is not there.
+        WrongColumns: A column is not one of a cars frame, or is there twice.
+        WrongColumns: A required column is not there.
     """
     check_columns(cars, required)
     rows = np.arange(first_row, first_row + len(cars))
@@ -150,20 +150,20 @@ def check_columns(cars: pd.DataFrame, required: Sequence[str] = REQUIRED) -> Non
     if unknown:
         named = ", ".join(map(with_nearest, unknown[:NAMED]))
         more = f" and {len(unknown) - NAMED:,} more" if len(unknown) > NAMED else ""
-        raise UnknownColumn(
+        raise WrongColumns(
             f"Unknown column{'s' * (len(unknown) > 1)}: {named}{more}. "
             f"A cars frame has {', '.join(TABLE_COLUMNS)}. Rename with cars.rename(columns=...) "
             "or leave the column out with cars.drop(columns=...)."
         )
     twice = sorted(set(cars.columns[cars.columns.duplicated()]))
     if twice:
-        raise UnknownColumn(
+        raise WrongColumns(
             f"Expected each column once, found more than one named {', '.join(twice)}. "
             "Keep one of them."
         )
     missing = [name for name in required if name not in cars.columns]
     if missing:
-        raise MissingColumn(
+        raise WrongColumns(
             f"Expected the column{'s' * (len(missing) > 1)} {', '.join(missing)}, "
             f"found {', '.join(cars.columns) or 'none'}. A new car needs {', '.join(required)}."
         )

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy.engine import Row
 
-from carlib.errors import BadArgument, PickleNotAllowed, UnknownFormat
+from carlib.errors import BadArgument, DamagedData, PickleNotAllowed
 from carlib.store.formats import COMPRESSIONS
 from carlib.store.seal import called
 
@@ -47,7 +47,7 @@ def positions_of(row: Row, labels: list, columns: Sequence[object]) -> list[int]
 def check_readable(row: Row, allow_pickle: bool) -> None:
     """Raise unless the row is of a format that can be read, and may be."""
     if row.compression not in COMPRESSIONS.get(row.format, ()):
-        raise UnknownFormat(
+        raise DamagedData(
             f"Expected {called(row)} in a format of this carlib ({', '.join(COMPRESSIONS)}); found "
             f"{row.format!r} with compression {row.compression!r}. Update carlib."
         )

@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from carlib.errors import NotRepresentable
+from carlib.errors import LossyFormat
 from carlib.store.exact import Values, values_of
 from carlib.store.json_layout import describe_categories
 from carlib.store.json_read import category_dtype
@@ -41,7 +41,7 @@ def encode(frame: pd.DataFrame, format: str, compression: str) -> tuple[pa.Buffe
         The file's bytes, and the frame's description.
 
     Raises:
-        NotRepresentable: Arrow has no type for a column, or its values have several.
+        LossyFormat: Arrow has no type for a column, or its values have several.
     """
     description = describe(frame, format)
     _describe_categories(frame, description, format)
@@ -93,7 +93,7 @@ def _describe_categories(frame: pd.DataFrame, description: dict, format: str) ->
     kinds = [*description["dtypes"], *description["index"].get("levels", ())]
     for dtype, kind in zip([*frame.dtypes, *levels], kinds, strict=False):
         if isinstance(dtype, pd.CategoricalDtype):
-            with suppress(NotRepresentable):  # then it is seen whether Arrow brings them back
+            with suppress(LossyFormat):  # then it is seen whether Arrow brings them back
                 describe_categories(dtype, kind, "a column", format, [])
 
 

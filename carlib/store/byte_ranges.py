@@ -41,7 +41,7 @@ def fetch(
         look: Called with each piece when it has come, while the server prepares the next.
 
     Raises:
-        BlobDamaged: The database holds fewer bytes than were written.
+        DamagedData: The database holds fewer bytes than were written.
     """
     found, place = np.empty(stop - start, dtype=np.uint8).data, 0
 

@@ -8,7 +8,7 @@ from time import perf_counter
 import pandas as pd
 from sqlalchemy import Engine, text
 
-from carlib.errors import BadArgument, NotRepresentable
+from carlib.errors import BadArgument, LossyFormat
 from carlib.store.exact import differences
 from carlib.store.formats import COMPRESSIONS, DEFAULT_COMPRESSION, check_format
 from carlib.store.store import DataFrameStore
@@ -61,7 +61,7 @@ def compare_formats(
                     written = perf_counter()
                     back = store.get(name, stored.version, allow_pickle=True)
                     measured[pair].append((written - start, perf_counter() - written))
-                except NotRepresentable as error:
+                except LossyFormat as error:
                     refused[pair] = str(error)
                     continue
                 if pair not in sizes:

@@ -58,7 +58,7 @@ def encode(frame: pd.DataFrame, format: str, compression: str) -> Encoded:
     """Turn a frame into bytes, and find out what that loses.
 
     Raises:
-        NotRepresentable: The format can't hold the frame.
+        LossyFormat: The format can't hold the frame.
     """
     if format == "pickle":
         return Encoded(_pickled(frame, compression), "{}", [])

@@ -32,7 +32,7 @@ def encode(frame: pd.DataFrame, format: str) -> tuple[bytes, dict, list[str]]:
         The text, the frame's description, and what JSONB will lose.
 
     Raises:
-        NotRepresentable: A column is of a dtype or of objects without a form here, or JSONB can't
+        LossyFormat: A column is of a dtype or of objects without a form here, or JSONB can't
             hold one of its values.
     """
     description = describe(frame, format)

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_integer_dtype, pandas_dtype
 
-from carlib.errors import NotRepresentable
+from carlib.errors import LossyFormat
 from carlib.store.exact import Values, values_of
 
 LEVEL = "__index_level_{}__"
@@ -24,7 +24,7 @@ def describe(frame: pd.DataFrame, format: str) -> dict:
     """Describe a frame's labels, index and dtypes.
 
     Raises:
-        NotRepresentable: Its labels are not texts or whole numbers, or not unique.
+        LossyFormat: Its labels are not texts or whole numbers, or not unique.
     """
     columns = [column for _, column in frame.items()]
     return {
@@ -34,9 +34,9 @@ def describe(frame: pd.DataFrame, format: str) -> dict:
     }
 
 
-def refuse(format: str, what: str, why: str, better: str = "pickle") -> NotRepresentable:
+def refuse(format: str, what: str, why: str, better: str = "pickle") -> LossyFormat:
     """The error for something that a format can't hold."""
-    return NotRepresentable(
+    return LossyFormat(
         f"Expected a frame that {format} can hold; found {what}: {why}. Nothing was written. "
         f'Change that, or put the frame with format="{better}", which can hold it.'
     )

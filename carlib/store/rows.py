@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from sqlalchemy import text
 from sqlalchemy.engine import Connection, Row
 
-from carlib.errors import FrameNotFound
+from carlib.errors import NotFound
 from carlib.store.binary_copy import Field, copy_in, copy_out
 from carlib.store.byte_ranges import fetch
 from carlib.store.seal import block_checksums, check_seal, checksum, damaged, seal
@@ -94,8 +94,8 @@ def find(connection: Connection, name: str, version: int | None) -> Row:
     """Find a version, or the newest one, and check what the row says.
 
     Raises:
-        FrameNotFound: There is none.
-        BlobDamaged: The row is not what was written.
+        NotFound: There is none.
+        DamagedData: The row is not what was written.
     """
     query = NEWEST if version is None else OF_VERSION
     row = connection.execute(query, {"name": name, "version": version}).one_or_none()
@@ -107,10 +107,10 @@ def find(connection: Connection, name: str, version: int | None) -> Row:
     return row
 
 
-def not_found(name: str, version: int | None) -> FrameNotFound:
+def not_found(name: str, version: int | None) -> NotFound:
     """The error for a name or a version that is not there."""
     which = "" if version is None else f" in version {version}"
-    return FrameNotFound(
+    return NotFound(
         f"Expected a frame stored as {name!r}{which}; found none. The store's list() shows what "
         "is there."
     )
@@ -120,7 +120,7 @@ def read(connection: Connection, row: Row) -> memoryview:
     """Fetch all bytes of a row, or its document's text, and check them.
 
     Raises:
-        BlobDamaged: They are not those that were written.
+        DamagedData: They are not those that were written.
     """
     found = hashlib.sha256()
     if row.format == "jsonb":

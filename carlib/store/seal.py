@@ -11,7 +11,7 @@ import json
 
 from sqlalchemy.engine import Row
 
-from carlib.errors import BlobDamaged
+from carlib.errors import DamagedData
 
 BLOCK = 64 * 1024
 SEALED = (
@@ -43,15 +43,15 @@ def called(row: Row) -> str:
     return f"the frame {row.name!r}, version {row.version} ({row.format})"
 
 
-def damaged(row: Row, found: str) -> BlobDamaged:
+def damaged(row: Row, found: str) -> DamagedData:
     """The error for a blob that is not what was written."""
-    return BlobDamaged(
+    return DamagedData(
         f"Expected {called(row)} as it was written; found {found}. Bring the row back from a "
         "backup, or delete this version and get an older one."
     )
 
 
 def check_seal(row: Row) -> None:
-    """Raise BlobDamaged unless the row says what was written, the bytes apart."""
+    """Raise DamagedData unless the row says what was written, the bytes apart."""
     if seal(row._asdict(), row.schema_text, bytes(row.blocks)) != row.seal:
         raise damaged(row, "that its description (format, schema, sizes or checksums) has changed")

@@ -66,7 +66,7 @@ class DataFrameStore:
 
         Raises:
             BadArgument: A name, format or compression that is not possible, or no frame.
-            NotRepresentable: The format can't hold the frame; the message names a format that can.
+            LossyFormat: The format can't hold the frame; the message names a format that can.
             LossyFormat: The frame would come back different; `.losses` says in what.
         """
         check_name(name)
@@ -115,10 +115,10 @@ class DataFrameStore:
             fetched of the blob.
 
         Raises:
-            FrameNotFound: There is no such frame, or not in that version.
-            BlobDamaged: The stored bytes are not those that were written.
+            NotFound: There is no such frame, or not in that version.
+            DamagedData: The stored bytes are not those that were written.
             PickleNotAllowed: It is a pickle, and `allow_pickle` is not True.
-            UnknownFormat: It was written by another version of carlib.
+            DamagedData: It was written by another version of carlib.
             BadArgument: It has no such column, or one is asked for twice.
         """
         check_name(name)
@@ -161,7 +161,7 @@ class DataFrameStore:
             How many versions were deleted.
 
         Raises:
-            FrameNotFound: There was none.
+            NotFound: There was none.
         """
         check_name(name)
         check_version(version)

@@ -20,10 +20,9 @@ from sqlalchemy.exc import DBAPIError
 
 from carlib.cars import sample_cars
 from carlib.errors import (
-    ArchiveDamaged,
-    ArchiveMismatch,
-    ArchiveNeeded,
     BadArgument,
+    DamagedData,
+    IncompleteAnswer,
     TablesMissing,
 )
 from carlib.history import archive_month, copy
@@ -141,7 +140,7 @@ def test_answers_without_the_directory_say_that_they_may_lack_something(cars, tm
     archive_history(cars, MARCH, tmp_path)
     assert car_history(cars, toyota).attrs["complete"] is False
     assert car_history(cars, toyota, tmp_path).attrs["complete"] is True
-    with pytest.warns(ArchiveNeeded, match="Pass the directory"):
+    with pytest.warns(IncompleteAnswer, match="Pass the directory"):
         assert cars_as_of(cars, INSTANTS[0] - MICROSECOND).attrs["complete"] is False
     assert cars_as_of(cars, INSTANTS[0]).attrs["complete"] is True
     assert cars_as_of(cars, LOADED - MICROSECOND).attrs["complete"] is True
@@ -239,7 +238,7 @@ def test_a_damaged_file_is_named_when_it_is_read(cars, tmp_path, how):
         lambda: car_history(cars, toyota, tmp_path),
         lambda: cars_as_of(cars, LOADED, tmp_path),
     ):
-        with pytest.raises(ArchiveDamaged, match=name):
+        with pytest.raises(DamagedData, match=name):
             ask()
     assert len(cars_as_of(cars, LATER, tmp_path)) == 2, "that file has nothing to say about it"
 
@@ -248,7 +247,7 @@ def test_another_directory_is_refused(cars, tmp_path):
     toyota = car_id(cars, "ABC123")
     car_history(cars, toyota, tmp_path / "not there")  # as long as nothing is archived
     archive_history(cars, MARCH, tmp_path)
-    with pytest.raises(ArchiveDamaged, match=r"found nothing there.*pass the directory"):
+    with pytest.raises(DamagedData, match=r"found nothing there.*pass the directory"):
         car_history(cars, toyota, tmp_path / "not there")
 
 
@@ -283,7 +282,7 @@ def test_rows_that_changed_meanwhile_stay(cars, make_engine, tmp_path, moment, c
     oldest = f"{change} WHERE timestamp = (SELECT min(timestamp) FROM car_info_history)"
     done = on_statement(cars, moment, lambda: run(elsewhere, oldest))
     before = len(table(cars))
-    with pytest.raises(ArchiveMismatch, match="2024-01 in car_info_history as it was written"):
+    with pytest.raises(DamagedData, match="2024-01 in car_info_history as it was written"):
         archive_history(cars, LATER, tmp_path)
     assert done
     assert len(table(cars)) == before - change.startswith("DELETE")
@@ -314,7 +313,7 @@ def test_a_file_that_was_not_written_right_removes_nothing(cars, tmp_path, colum
 
     before = table(cars)
     on_statement(cars, "CREATE TEMPORARY TABLE archived", spoil)
-    with pytest.raises(ArchiveMismatch, match="each of the 1 rows"):
+    with pytest.raises(DamagedData, match="each of the 1 rows"):
         archive_history(cars, LATER, tmp_path)
     assert table(cars) == before
     assert files_in(tmp_path) == []

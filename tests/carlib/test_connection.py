@@ -15,7 +15,7 @@ from sqlalchemy.exc import ProgrammingError
 
 from carlib import connection as room
 from carlib.connection import connect
-from carlib.errors import ConnectionFailed, SchemaNameError
+from carlib.errors import BadArgument, ConnectionFailed
 from servers.postgres import EmbeddedServer, temporary_server
 
 names = (
@@ -93,12 +93,12 @@ RESERVED = ["pg_cars", "pg_", "information_schema", "$user"]
 
 @pytest.mark.parametrize("name", ["", "a" * 64, "ä" * 32, "a\0b", "\ud800", None, *RESERVED])
 def test_names_that_postgresql_cannot_have_are_refused(database_url: str, name: str) -> None:
-    with pytest.raises(SchemaNameError, match=r"Expected the name of a schema.*Choose another"):
+    with pytest.raises(BadArgument, match=r"Expected the name of a schema.*Choose another"):
         connect(database_url, schema=name)
 
 
 def test_public_is_used_but_never_dropped(database_url: str) -> None:
-    with pytest.raises(SchemaNameError, match="it is not dropped"):
+    with pytest.raises(BadArgument, match="it is not dropped"):
         connect(database_url, schema="public", fresh=True)
     engine = connect(database_url, schema="public")
     assert scalar(engine, "SELECT current_schema()") == "public"

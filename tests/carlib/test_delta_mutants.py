@@ -18,7 +18,7 @@ from sqlalchemy.exc import IntegrityError
 from worker_process import schema_of
 
 from carlib import create_tables, get_car, initial_load, sample_cars
-from carlib.errors import CarNotFound, NotFinal
+from carlib.errors import IncompleteAnswer, NotFound
 from carlib.history import changes
 from carlib.history.queries import cars_as_of
 from carlib.loading import delta
@@ -125,7 +125,7 @@ def what_may_still_change_is_not_final(cars: Cars) -> None:
         Work(lambda engine: cars_as_of(engine, SECOND), {"read": "pg_stat_activity"}),
     ]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotFinal)
+        warnings.simplefilter("ignore", IncompleteAnswer)
         run = cars.sessions.run(works, [0, 1, 0])
     assert_no_error(run)
     assert list(run.results[1]["price"]) == [15000, 13000]
@@ -139,7 +139,7 @@ def assert_no_error(run: Run) -> None:
 # Mutants
 
 # A check fails, the table refuses the row, or the car is not found for having been deleted.
-BITES = (AssertionError, IntegrityError, CarNotFound)
+BITES = (AssertionError, IntegrityError, NotFound)
 Patch = Callable[[pytest.MonkeyPatch, Any, str], list]
 
 

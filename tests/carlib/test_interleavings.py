@@ -21,7 +21,7 @@ from sqlalchemy import Engine, text
 from worker_process import schema_of
 
 from carlib import create_tables
-from carlib.errors import LateChange, NotFinal, RejectedRows
+from carlib.errors import IncompleteAnswer, LateChange, RejectedRows
 from carlib.history.archive import ArchiveReport, archive_history
 from carlib.history.changes import delete_car, update_car
 from carlib.history.queries import car_history, cars_as_of
@@ -362,7 +362,7 @@ def test_what_was_said_to_be_final_is(cars, at_once):
     load, seen = Load({"ABC123": ABC | {"price": 101.0}, "JKL012": JKL}, steps=ALL), set()
     for schedule in schedules(len(load.steps), len(READ)):
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotFinal)
+            warnings.simplefilter("ignore", IncompleteAnswer)
             run = at_once.run([load, Read()], schedule)
         with told(schedule, run):
             assert_serial(cars, [load, Read()], run, schedule)

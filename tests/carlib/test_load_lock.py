@@ -19,7 +19,7 @@ from carlib import (
     sample_cars,
     update_car,
 )
-from carlib.errors import NotFinal
+from carlib.errors import IncompleteAnswer
 from carlib.load_lock import announce, final_before, lock_for_load
 
 LOADED = datetime(2024, 11, 1, tzinfo=UTC)
@@ -45,7 +45,7 @@ def test_what_an_open_load_may_write_is_not_final(cars, car_id, make_engine):
     def is_final(when):
         if expected[when]:
             return cars_as_of(cars, when).attrs["final"]
-        with pytest.warns(NotFinal):
+        with pytest.warns(IncompleteAnswer):
             return cars_as_of(cars, when).attrs["final"]
 
     expected = {FIRST: True, SECOND - MICROSECOND: True, SECOND: False, THIRD: False}
@@ -68,7 +68,7 @@ def test_a_load_that_announces_nothing_began_with_its_transaction(cars):
         lock_for_load(load)
         began = load.scalar(text("SELECT now()"))
         assert cars_as_of(cars, began - MICROSECOND).attrs["final"] is True
-        with pytest.warns(NotFinal):
+        with pytest.warns(IncompleteAnswer):
             cars_as_of(cars, began)
 
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carlib.cars import sample_cars
-from carlib.errors import BadArgument, MissingColumn, UnknownColumn
+from carlib.errors import BadArgument, WrongColumns
 from carlib.loading.prepare import REQUIRED, TABLE_COLUMNS, CanonicalNames, prepare
 
 KNOWN = [("TOYOTA", "COROLLA"), ("Citroe\u0308n", "2CV"), ("toyota", "corolla"), ("Fiat", None)]
@@ -106,7 +106,7 @@ def test_a_row_has_all_its_reasons_in_the_order_of_the_columns():
 
 @pytest.mark.parametrize("name", REQUIRED)
 def test_a_required_column_that_is_absent_is_named(name):
-    with pytest.raises(MissingColumn, match=f"Expected the column {name}, found "):
+    with pytest.raises(WrongColumns, match=f"Expected the column {name}, found "):
         prepare(sample_cars().drop(columns=name), CanonicalNames())
 
 
@@ -127,7 +127,7 @@ def test_a_required_column_that_is_absent_is_named(name):
 )
 def test_columns_that_no_car_has_are_named_in_few_words(labels, message):
     names = pd.Index([*TABLE_COLUMNS, *labels], dtype=object, tupleize_cols=False)
-    with pytest.raises(UnknownColumn) as error:
+    with pytest.raises(WrongColumns) as error:
         prepare(pd.DataFrame(0, range(2), names), CanonicalNames())
     assert message in str(error.value)
     assert len(str(error.value).encode()) < 600

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from store_frames import COLUMNS, FORMATS, frames
 
 from carlib.connection import connect
-from carlib.errors import BadArgument, LossyFormat, NotRepresentable
+from carlib.errors import BadArgument, LossyFormat
 from carlib.store.exact import differences
 from carlib.store.formats import COMPRESSIONS, decode, encode
 from carlib.store.store import DataFrameStore
@@ -39,7 +39,7 @@ def read_back(frame, format, compression="none"):
     """The frame after encoding and decoding, and what was announced; None where it was refused."""
     try:
         encoded = encode(frame, format, compression)
-    except NotRepresentable:
+    except LossyFormat:
         return None, []
     schema = json.loads(encoded.schema)
     back = decode(encoded.data, format, compression, schema, len(frame))
@@ -68,7 +68,7 @@ def test_no_frame_comes_back_silently_different(frame):
 def test_no_frame_comes_back_from_jsonb_silently_different(store, frame):
     try:
         losses = store.put("frame", frame, format="jsonb", accept_loss=True).losses
-    except NotRepresentable:
+    except LossyFormat:
         return
     found = differences(frame, store.get("frame"))
     assert bool(found) == bool(losses), found
@@ -192,7 +192,7 @@ def test_what_a_format_cannot_hold_is_refused_with_the_column_and_a_way_out(stor
     frame, formats, named = REFUSED[case]
     before = len(store.list())
     for format in formats:
-        with pytest.raises(NotRepresentable) as caught:
+        with pytest.raises(LossyFormat) as caught:
             store.put("refused", frame, format=format, accept_loss=True)
         assert named in str(caught.value), format
         better = str(caught.value).split('format="')[1].split('"')[0]

@@ -12,7 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from worker_process import Worker, put_frame, schema_of, work_at_once
 
-from carlib.errors import FrameNotFound
+from carlib.errors import NotFound
 from carlib.store import rows
 from carlib.store.exact import differences
 from carlib.store.store import DataFrameStore
@@ -85,7 +85,7 @@ def test_a_writer_whose_connection_dies_leaves_no_half_version(
         ):
             store.put("x", FRAME, format=format.replace("chunks", "parquet"))
         assert count_rows(engine) == [0, 0, 1], step
-        with pytest.raises(FrameNotFound):
+        with pytest.raises(NotFound):
             store.get("x")
     assert store.put("x", FRAME).version == 2
     assert differences(FRAME, store.get("x")) == []
@@ -115,5 +115,5 @@ def test_a_reader_gets_a_version_whole_though_it_is_deleted_meanwhile(engine, ma
     other = make_engine(schema_of(engine))
     with before_each_statement(engine, delete):
         assert differences(FRAME, store.get("x")) == []
-    with pytest.raises(FrameNotFound):
+    with pytest.raises(NotFound):
         store.get("x")

@@ -10,11 +10,10 @@ from carlib import create_tables, generate_cars, initial_load, sample_cars
 from carlib.errors import (
     BadArgument,
     CarlibError,
-    MissingColumn,
     TablesMissing,
     TablesNotEmpty,
-    UnknownColumn,
     UnreadableFile,
+    WrongColumns,
 )
 
 
@@ -42,8 +41,8 @@ def interrupted_iterator():
         (breaking_iterator, {}, ZeroDivisionError),
         (interrupted_iterator, {}, KeyboardInterrupt),
         (lambda: [sample_cars(), "cars"], {}, BadArgument),
-        (lambda: [sample_cars(), sample_cars().assign(colr=1)], {}, UnknownColumn),
-        (lambda: [sample_cars(), sample_cars().drop(columns="vin")], {}, MissingColumn),
+        (lambda: [sample_cars(), sample_cars().assign(colr=1)], {}, WrongColumns),
+        (lambda: [sample_cars(), sample_cars().drop(columns="vin")], {}, WrongColumns),
         (lambda: None, {}, BadArgument),
         (lambda: 5, {}, BadArgument),
         (lambda: sample_cars().to_dict("records"), {}, BadArgument),

@@ -12,8 +12,8 @@ from store_faults import SMALL, Trap, damage, differences, run, wide
 from carlib import DataFrameStore, compare_formats, generate_cars
 from carlib.errors import (
     BadArgument,
-    BlobDamaged,
-    FrameNotFound,
+    DamagedData,
+    NotFound,
     PickleNotAllowed,
     TableMismatch,
 )
@@ -48,7 +48,7 @@ def test_a_deleted_number_is_not_used_again(store):
     assert list(store.list()["name"]) == ["other"]
     assert store.put("x", SMALL).version == 4
     for call in (store.get, store.delete):
-        with pytest.raises(FrameNotFound, match="'x' in version 3"):
+        with pytest.raises(NotFound, match="'x' in version 3"):
             call("x", version=3)
         with pytest.raises(LookupError, match="'no such'"):
             call("no such")
@@ -104,7 +104,7 @@ def test_a_flipped_byte_anywhere_is_noticed(store, engine, format):
     places = {0, 1, 3, 4, size // 3, size // 2, size - 9, size - 8, size - 5, size - 4, size - 1}
     for place in sorted(places):
         damage(engine, place)
-        with pytest.raises(BlobDamaged, match="'cars', version 1"):
+        with pytest.raises(DamagedData, match="'cars', version 1"):
             store.get("cars", allow_pickle=True)
         damage(engine, place)  # as it was
     store.get("cars", allow_pickle=True)
@@ -113,10 +113,10 @@ def test_a_flipped_byte_anywhere_is_noticed(store, engine, format):
 def test_a_changed_document_is_noticed(store, engine):
     store.put("x", SMALL, format="jsonb")
     run(engine, "UPDATE dataframe_store SET document = jsonb_set(document, '{columns,A,1}', '7')")
-    with pytest.raises(BlobDamaged, match="'x', version 1"):
+    with pytest.raises(DamagedData, match="'x', version 1"):
         store.get("x")
     run(engine, "UPDATE dataframe_store SET document = NULL")
-    with pytest.raises(BlobDamaged):
+    with pytest.raises(DamagedData):
         store.get("x")
 
 

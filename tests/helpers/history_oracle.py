@@ -14,7 +14,7 @@ import pandas as pd
 from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 
-from carlib.errors import CarNotFound, LateChange
+from carlib.errors import LateChange, NotFound
 from carlib.history.changes import delete_car, update_car
 from carlib.history.queries import car_history, cars_as_of, price_changes
 from carlib.loading.delta import delta_load
@@ -76,7 +76,7 @@ class Oracle:
         """The error that changing one car at this instant deserves."""
         version = self.living(vin)
         if version is None:
-            return CarNotFound
+            return NotFound
         differs = values is None or version.values != version.values | values
         return LateChange if differs and at <= version.valid_from else None
 
@@ -179,7 +179,7 @@ class Pair:
             else:
                 car = update_car(self.engine, self.ids[vin], values, changed_at=at)
                 assert car == get_car(self.engine, vin=vin)
-        except (CarNotFound, LateChange) as error:
+        except (NotFound, LateChange) as error:
             refused = type(error)
         assert refused is refusal
         if refused:

@@ -1,0 +1,42 @@
+"""How a notebook shows DataFrames: texts set left, as they are read; numbers right."""
+
+import re
+
+import pandas as pd
+from IPython import get_ipython
+
+_ROW = re.compile(r"<tr>.*?</tr>", re.DOTALL)
+
+
+def align_text_left() -> None:
+    """Have this notebook show columns of text set left from now on.
+
+    JupyterLab sets each cell of a table to the right, which makes sentences hard to read.
+    """
+    shell = get_ipython()
+    if shell is not None:
+        formatter = shell.display_formatter.formatters["text/html"]
+        formatter.for_type(pd.DataFrame, to_html)
+
+
+def to_html(frame: pd.DataFrame) -> str | None:
+    """Return pandas' own HTML of a frame, with the cells and headings of text set left."""
+    html = frame._repr_html_()
+    is_text = [not pd.api.types.is_numeric_dtype(dtype) for dtype in frame.dtypes]
+    if html is None or not any(is_text):
+        return html
+
+    def align(row: re.Match) -> str:
+        tag = "td" if "<td" in row[0] else "th"
+        cells = re.split(rf"(?=<{tag}\b)", row[0])
+        if len(cells) <= len(is_text):  # columns left out for width, or the names of the index
+            return row[0]
+        first = len(cells) - len(is_text)
+        for place, left in enumerate(is_text, first):
+            if left:
+                cells[place] = cells[place].replace(
+                    f"<{tag}", f'<{tag} style="text-align: left"', 1
+                )
+        return "".join(cells)
+
+    return _ROW.sub(align, html.replace('<tr style="text-align: right;">', "<tr>"))
