@@ -21,7 +21,7 @@ def align_text_left() -> None:
 
 def to_html(frame: pd.DataFrame) -> str | None:
     """Return pandas' own HTML of a frame, with the cells and headings of text set left."""
-    html = frame._repr_html_()
+    html = frame._repr_html_()  # type: ignore[operator]  # pandas' types leave it out
     is_text = [not pd.api.types.is_numeric_dtype(dtype) for dtype in frame.dtypes]
     if html is None or not any(is_text):
         return html

@@ -1,6 +1,6 @@
 """Timing several ways of doing one thing so that the numbers can be trusted as far as they go.
 
-The ways take turns, so that what else the computer does falls on all of them alike; and each is shown
+The ways take turns, so that what else the computer does falls on all alike; and each is shown
 with its fastest and slowest run, so that a difference smaller than the noise is seen to be none.
 """
 
@@ -51,8 +51,8 @@ def times_as_long(times: pd.DataFrame, slow: str, fast: str) -> str:
         A range such as "4 to 10 times as long", from the slow way's fastest run against the fast
         one's slowest to the opposite; or "no measurable difference" where the runs overlap.
     """
-    low = times.at[slow, "fastest"] / times.at[fast, "slowest"]
-    high = times.at[slow, "slowest"] / times.at[fast, "fastest"]
+    low = float(times["fastest"][slow]) / float(times["slowest"][fast])
+    high = float(times["slowest"][slow]) / float(times["fastest"][fast])
     if low <= 1 <= high:
         return "no measurable difference"
     low, high = float(f"{low:.2g}"), float(f"{high:.2g}")
