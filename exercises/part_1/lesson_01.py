@@ -234,14 +234,8 @@ MISSING_INDEX = Change(
             replace={"(visitor)": "(seen_on)"},
             hint=(
                 "The days are what the query returns; it searches by the visitor. An index helps "
-                "where its first column is the one in the `WHERE`."
-            ),
-        ),
-        WrongAnswer(
-            replace={"(visitor)": "(seen_on, visitor)"},
-            hint=(
-                "This index is sorted by day first, so the viewings of one visitor are spread all "
-                "over it. The first column of an index is the one to search by."
+                "where its *first* column is the one in the `WHERE`: sorted by day first, the "
+                "viewings of one visitor are spread all over it."
             ),
         ),
         WrongAnswer(
