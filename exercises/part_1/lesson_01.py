@@ -12,7 +12,7 @@ DEALER = Change(
         "cars that fit, never empty. A check named `ck_dealer_capacity` refuses a capacity below 1."
     ),
     hints=(
-        "Read the DDL of `car_model` under \"From classes to SQL\": a key that the server makes "
+        'Read the DDL of `car_model` under "From classes to SQL": a key that the server makes '
         "is written there. The foreign key may stand right behind its column instead.",
         "The three parts are `DEFAULT uuidv7()`, `REFERENCES ... ON DELETE ...` and "
         "`CONSTRAINT name CHECK (...)`. Each stands behind the column it belongs to.",
