@@ -185,8 +185,8 @@ MODELS_PER_BRAND = Query(
         WrongAnswer(
             replace={"LEFT JOIN": "JOIN"},
             hint=(
-                "A brand without models is missing: `JOIN` drops the rows that find no partner, and "
-                "so does a `WHERE` on the right table. Another kind of join keeps them."
+                "A brand without models is missing: `JOIN` drops the rows that find no partner, "
+                "and so does a `WHERE` on the right table. Another kind of join keeps them."
             ),
         ),
         WrongAnswer(
@@ -218,8 +218,8 @@ MISSING_INDEX = Change(
         "The table `viewing` says which visitor looked at a car on which day: `viewing_id` (its "
         "primary key), `visitor` and `seen_on`. The dealer keeps asking `SELECT seen_on FROM "
         "viewing WHERE visitor = 17`, and PostgreSQL reads all 20,000 rows each time. Mend "
-        "that in one statement, so that it looks at the rows of that visitor alone; the check reads "
-        "the plan."
+        "that in one statement, so that it looks at the rows of that visitor alone; the check "
+        "reads the plan."
     ),
     hints=(
         "The primary key's index is sorted by `viewing_id`. Which column would the rows have to be "
