@@ -20,19 +20,16 @@ import pandas as pd
 import psycopg2.errors
 import pyarrow as pa
 import pyarrow.compute as pc
-from sqlalchemy import Engine
+import pyarrow.parquet as pq
+from sqlalchemy import Engine, select, text
 from sqlalchemy.engine import Connection, Row
 
-from carlib.errors import BadArgument, IncompleteAnswer
-from carlib.history.archive_files import listed_files, read_archived
+from carlib.errors import BadArgument, DamagedData, IncompleteAnswer
+from carlib.history.archive import ARCHIVE, INSTANT, SCHEMA, archive_folder, checksum
 from carlib.history.copy import query_to_arrow
 from carlib.load_lock import final_before, require_instant
 from carlib.lookup import as_uuid
 from carlib.tables import require_tables
-
-# The columns of the answers. The queries' parameters are in psycopg2's form, since the answers come
-# by COPY (see `carlib.history.copy`).
-INSTANT = pa.timestamp("us", "UTC")
 
 _VALUES = ["vin", "engine_size", "color", "price", "status", "valid_from", "valid_to"]
 HISTORY_COLUMNS = ["brand", "model", *_VALUES, "operation"]
@@ -46,12 +43,13 @@ _TYPES = {
 }
 
 
-def schema(columns: list[str]) -> pa.Schema:
+def _schema(columns: list[str]) -> pa.Schema:
     """The Arrow schema of a query's result; columns of no other type are text."""
     return pa.schema([(name, _TYPES.get(name, pa.string())) for name in columns])
 
 
-VERSION = schema([*FLEET_COLUMNS, "operation"])
+# The queries' parameters are in psycopg2's form, since the answers come by COPY.
+VERSION = _schema([*FLEET_COLUMNS, "operation"])
 _VERSIONS = """
 SELECT v.car_id, b.name, m.name, v.vin, v.engine_size, v.color, v.price, v.status,
        v.valid_from, v.valid_to, v.operation
@@ -65,9 +63,8 @@ FROM (
 ) v
 LEFT JOIN car_model m USING (model_id) LEFT JOIN car_brand b USING (brand_id)
 """
-HISTORY_QUERY = _VERSIONS.format(
-    past="car_id = %(car_id)s::uuid", present="car_id = %(car_id)s::uuid"
-)
+_OF_CAR = "car_id = %(car_id)s::uuid"
+HISTORY_QUERY = _VERSIONS.format(past=_OF_CAR, present=_OF_CAR)
 FLEET_QUERY = _VERSIONS.format(
     past="valid @> %(when)s::timestamptz", present="valid_from <= %(when)s::timestamptz"
 )
@@ -112,18 +109,16 @@ def car_history(
         ``attrs["complete"]`` is False if history is archived and no directory was given.
 
     Raises:
-        BadArgument: `car_id` is no UUID.
+        BadArgument: `car_id` is no UUID, or `directory` can't be a folder.
         TablesMissing: The tables are not there; `create_tables` makes them.
         DamagedData: An archived file is missing, or is not as it was written.
     """
     key = str(as_uuid(car_id))
+    of_car = pc.field("car_id") == key
     with _snapshot(engine) as connection:
-        files = listed_files(connection)
+        files = _listed_files(connection)
         versions = query_to_arrow(connection, HISTORY_QUERY, {"car_id": key}, VERSION)
-        if directory is not None:
-            versions = _with_archived(
-                connection, versions, directory, files, pc.field("car_id") == key
-            )
+        versions = _with_archived(connection, versions, directory, files, of_car)
     frame = _frame(versions.sort_by("valid_from"), HISTORY_COLUMNS)
     operation = frame["operation"].astype(object)
     frame["operation"] = operation.where(operation.notna(), None)
@@ -154,40 +149,34 @@ def cars_as_of(
         IncompleteAnswer: The answer is not complete.
 
     Raises:
-        BadArgument: `when` has no time zone.
+        BadArgument: `when` has no time zone, or `directory` can't be a folder.
         TablesMissing: The tables are not there; `create_tables` makes them.
         DamagedData: An archived file is missing, or is not as it was written.
     """
     when = require_instant("when", when)
+    then = pa.scalar(when, INSTANT)
+    stood = (pc.field("valid_from") <= then) & (pc.field("timestamp") > then)
     with engine.connect() as connection:
         final = when < final_before(connection)
     with _snapshot(engine) as connection:
         files = [
-            row
-            for row in listed_files(connection)
-            if row.first_valid_from <= when < row.last_timestamp
+            file
+            for file in _listed_files(connection)
+            if file.first_valid_from <= when < file.last_timestamp
         ]
         versions = query_to_arrow(connection, FLEET_QUERY, {"when": when}, VERSION)
-        if directory is not None:
-            then = pa.scalar(when, INSTANT)
-            stood = (pc.field("valid_from") <= then) & (pc.field("timestamp") > then)
-            versions = _with_archived(connection, versions, directory, files, stood)
+        versions = _with_archived(connection, versions, directory, files, stood)
     frame = _frame(versions.sort_by([("vin", "ascending"), ("car_id", "ascending")]), FLEET_COLUMNS)
     frame.attrs |= {"final": final, "complete": directory is not None or not files}
+    fleet = f"The fleet as of {when.isoformat(' ')}"
     if not final:
-        warnings.warn(
-            f"The fleet as of {when.isoformat(' ')} can still change: a load is under way that may "
-            "write this instant, or it is yet to come. Ask again later.",
-            IncompleteAnswer,
-            stacklevel=2,
-        )
+        soon = "a load is under way that may write this instant, or it is yet to come"
+        message = f"{fleet} can still change: {soon}. Ask again later."
+        warnings.warn(message, IncompleteAnswer, stacklevel=2)
     if not frame.attrs["complete"]:
-        warnings.warn(
-            f"The fleet as of {when.isoformat(' ')} may lack cars: history of that instant was "
-            "archived. Pass the directory that archive_history wrote.",
-            IncompleteAnswer,
-            stacklevel=2,
-        )
+        message = f"{fleet} may lack cars: history of that instant was archived."
+        message += " Pass the directory that archive_history wrote."
+        warnings.warn(message, IncompleteAnswer, stacklevel=2)
     return frame
 
 
@@ -220,7 +209,7 @@ def price_changes(
     if first is not None and end is not None and first > end:
         raise BadArgument(f"Expected since to come before until, found {since!r} and {until!r}.")
     with _snapshot(engine) as connection:
-        changes = query_to_arrow(connection, PRICES_QUERY, period, schema(PRICE_CHANGE_COLUMNS))
+        changes = query_to_arrow(connection, PRICES_QUERY, period, _schema(PRICE_CHANGE_COLUMNS))
     order = [(name, "ascending") for name in ("changed_at", "vin", "car_id")]
     frame = _frame(changes.sort_by(order), PRICE_CHANGE_COLUMNS)
     frame["percent"] = 100 * frame["difference"] / frame["old_price"].where(frame["old_price"] > 0)
@@ -240,10 +229,17 @@ def _snapshot(engine: Engine) -> Iterator[Connection]:
         raise
 
 
+def _listed_files(connection: Connection) -> list[Row]:
+    """The rows of `history_archive`; none where nothing was ever archived."""
+    if connection.scalar(text("SELECT to_regclass(:name)"), {"name": ARCHIVE.name}) is None:
+        return []
+    return list(connection.execute(select(ARCHIVE).order_by(ARCHIVE.c.file)))
+
+
 def _with_archived(
     connection: Connection,
     versions: pa.Table,
-    directory: str | PathLike[str],
+    directory: str | PathLike[str] | None,
     files: list[Row],
     condition: pc.Expression,
 ) -> pa.Table:
@@ -252,22 +248,39 @@ def _with_archived(
     A version is there once, even where somebody put archived rows back into the table: no car has
     two versions that begin at one instant.
     """
-    rows = read_archived(Path(directory), [row.file for row in files], condition)
+    if directory is None:
+        return versions
+    folder = archive_folder(directory)
+    tables = [_read_archived(folder, file.file, condition) for file in files]
+    rows = pa.concat_tables([SCHEMA.empty_table(), *tables])
     for name in ("engine_size", "price"):
         # By way of text: Arrow's own cast from decimal to float is off in the last bit at times.
         exact = rows[name].cast(pa.string()).cast(pa.float64())
         rows = rows.set_column(rows.column_names.index(name), name, exact)
-    names = query_to_arrow(
-        connection,
-        NAMES_QUERY,
-        {"model_ids": rows["model_id"].unique().to_pylist()},
-        schema(["model_id", "brand", "model"]),
-    )
-    rows = rows.rename_columns({"timestamp": "valid_to"}).join(names, "model_id")
+    models = {"model_ids": rows["model_id"].unique().to_pylist()}
+    names = _schema(["model_id", "brand", "model"])
+    rows = rows.join(query_to_arrow(connection, NAMES_QUERY, models, names), "model_id")
+    rows = rows.rename_columns({"timestamp": "valid_to"})
     both = pa.concat_tables([versions, rows.select(VERSION.names).cast(VERSION)])
     both = both.append_column("row", pa.array(range(len(both)), pa.int64()))
     first = both.group_by(["car_id", "valid_from"]).aggregate([("row", "min")])["row_min"]
     return both.take(first).drop_columns(["row"])
+
+
+def _read_archived(folder: Path, name: str, condition: pc.Expression) -> pa.Table:
+    """Read the rows of an archived file that meet a condition, after checking its bytes."""
+    path = folder / name
+    try:
+        if checksum(path) != path.stem:
+            raise OSError("other bytes than were written")
+        return pq.read_table(path, filters=condition, partitioning=None)
+    except (OSError, pa.ArrowException) as error:
+        raise DamagedData(
+            f"Expected the archived file {name} in {str(folder)!r}, as it was written; found: "
+            f"{error}. Its rows are no longer in car_info_history, so no answer is given without "
+            "them: pass the directory that archive_history wrote, or bring the file back from a "
+            "copy."
+        ) from error
 
 
 def _frame(rows: pa.Table, columns: list[str]) -> pd.DataFrame:

@@ -25,9 +25,8 @@ from carlib.errors import (
     IncompleteAnswer,
     TablesMissing,
 )
-from carlib.history import archive_month, copy
-from carlib.history.archive import archive_history
-from carlib.history.archive_files import SCHEMA, checksum
+from carlib.history import archive, copy
+from carlib.history.archive import SCHEMA, archive_history, checksum
 from carlib.history.changes import delete_car, update_car
 from carlib.history.queries import car_history, cars_as_of, price_changes
 from carlib.loading.delta import delta_load
@@ -188,7 +187,7 @@ def test_rows_put_back_into_the_table_are_not_seen_twice(cars, answers, tmp_path
 
 def test_a_large_month_goes_in_batches(cars, tmp_path, monkeypatch):
     monkeypatch.setattr(copy, "BATCH_ROWS", 7)
-    monkeypatch.setattr(archive_month, "BATCH_ROWS", 7)
+    monkeypatch.setattr(archive, "BATCH_ROWS", 7)
     toyota = car_id(cars, "ABC123")
     for number in range(25):
         instant = LATER + timedelta(minutes=number)

@@ -15,15 +15,15 @@ from carlib.history.archive import archive_history
 
 ROOMS = {
     str(Path(carlib.history.__file__).parent / name)
-    for name in ("archive.py", "archive_month.py", "copy.py")
+    for name in ("archive.py", "copy.py")
 }
 # What the database, the disk or the lock sees. Between two of these there is nothing to interrupt.
 EFFECTS = {
-    "BufferedWriter.__exit__", "Connection.__exit__", "Connection.execute", "Connection.scalar",
-    "Connection.scalars", "ParquetFile.__init__", "ParquetWriter.__exit__",
-    "ParquetWriter.write_table", "Path.mkdir", "Path.open", "Path.unlink", "Table.create",
-    "TransactionalContext.__exit__", "_Pieces.write", "checksum", "cursor.copy_expert", "fsync",
-    "replace",
+    "BufferedWriter.__exit__", "Connection.__exit__", "Connection.execute", "Connection.invalidate",
+    "Connection.scalar", "Connection.scalars", "ParquetFile.__init__", "ParquetWriter.__exit__",
+    "ParquetWriter.write_table", "Path.mkdir", "Path.open", "Path.replace", "Path.unlink",
+    "Table.create", "TransactionalContext.__exit__", "_Pieces.write", "checksum",
+    "cursor.copy_expert", "fsync",
 }  # fmt: skip
 
 
