@@ -1,23 +1,21 @@
-"""Archiving: old history moves from the table to Parquet files, month by month.
+"""Archiving: old history moves from the table to Parquet files, one a month.
 
-A file is written under a temporary name, synced to the disk, renamed to the SHA-256 of its bytes,
-and never changed. The rows are removed and the file is listed in one transaction, and readers trust
-no file that the table `history_archive` does not list. So whenever this is interrupted, each row is
-in the table or in a listed file, never in both or in neither; run it again to go on. Other files
-that an interruption leaves, ``.*.tmp`` among them, do no harm and may be deleted.
+The files are written under temporary names, synced to the disk and read back. One transaction then
+removes the rows, comparing each with what was read, renames the files and lists them in the table
+`history_archive`. Readers trust listed files alone, so whenever this is interrupted, each row is in
+the table or in a listed file, never in both or in neither. What an interruption leaves in the
+folder, other files or one named ``.unfinished-…``, does no harm and may be deleted.
 """
 
 import hashlib
 import io
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from os import PathLike
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import perf_counter
-from uuid import uuid4
 
 import psycopg2
 import pyarrow as pa
@@ -33,7 +31,7 @@ from carlib.history.copy import BATCH_ROWS, stream_query
 from carlib.load_lock import require_instant
 from carlib.models import NAMES
 from carlib.tables import require_tables
-from carlib.transactions import lock
+from carlib.transactions import lock, read_committed
 
 # Not in Base.metadata: the first archiving makes it.
 ARCHIVE = Table(
@@ -80,6 +78,10 @@ WHERE h."timestamp" >= %(month)s::timestamp AT TIME ZONE 'UTC'
   AND h."timestamp" < %(before)s::timestamptz AND NOT ({LAST_VERSION_OF_DELETED})
 ORDER BY h.car_id, h."timestamp"
 """
+_STAGE = (
+    "CREATE TEMPORARY TABLE archived ON COMMIT DROP AS"
+    f" SELECT {_COLUMNS} FROM car_info_history WITH NO DATA"
+)
 REMOVE = (
     "DELETE FROM car_info_history h USING archived a WHERE h.car_id = a.car_id"
     f' AND h."timestamp" = a."timestamp" AND ROW({_TABLES}) IS NOT DISTINCT FROM ROW({_FILES})'
@@ -146,8 +148,8 @@ def archive_history(
     and model are in them by the `model_id` alone. `car_history` and `cars_as_of` answer as before
     when they are told the directory; `price_changes` knows the table only.
 
-    Loads are not kept waiting. A second archiving of the same schema waits for the first. Keep the
-    directory for one schema.
+    All goes in one transaction: where it fails, nothing was archived. Loads are not kept waiting. A
+    second archiving of the same schema waits for the first. Keep the directory for one schema.
 
     Args:
         engine: From `connect`, with the tables made by `create_tables`.
@@ -161,30 +163,35 @@ def archive_history(
     Raises:
         BadArgument: `before` has no time zone, or `directory` can't be that of a folder.
         TablesMissing: The tables are not there; `create_tables` makes them.
-        DamagedData: A file does not hold what the table holds. What it holds stays there.
+        DamagedData: A file does not hold what the table holds.
         WriteFailed: The disk is full, the folder is read-only or can't be made, or the database
-            refused or ended the session. Months that were done before it stay archived.
+            refused or ended the session.
     """
     before, directory = require_instant("before", before), archive_folder(directory)
     start = perf_counter()
-    moved: dict[str, tuple[Path, int]] = {}
+    moved: dict[Path, tuple[Path, int]] = {}
     try:
-        with _only_archiver(engine) as connection:
-            with connection.begin():
-                require_tables(connection)
-                ARCHIVE.create(connection, checkfirst=True)
-                months = connection.scalars(text(_MONTHS), {"before": before}).all()
-            for month in months:
-                if file := _archive_month(connection, month, before, directory):
-                    moved[month.isoformat()[:7]] = file
-            with connection.begin():
-                kept = connection.scalar(text(_KEPT), {"before": before})
+        with read_committed(engine) as connection:
+            lock(connection, "carlib.archive")
+            require_tables(connection)
+            ARCHIVE.create(connection, checkfirst=True)
+            months = connection.scalars(text(_MONTHS), {"before": before}).all()
+            directory.mkdir(parents=True, exist_ok=True)
+            with TemporaryDirectory(prefix=".unfinished-", dir=directory) as folder:
+                for month in months:
+                    unfinished = Path(folder, month.isoformat()[:7])
+                    if rows := _write(connection, {"month": month, "before": before}, unfinished):
+                        moved[unfinished] = _remove(connection, unfinished, rows, directory), rows
+                for unfinished, (path, _) in moved.items():
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    unfinished.replace(path)
+            kept = connection.scalar(text(_KEPT), {"before": before})
     except (OSError, DBAPIError, psycopg2.Error) as error:
         raise WriteFailed(
             f"Expected to move history to files in {str(directory)!r}, found: "
-            f"{str(getattr(error, 'orig', error)).strip()}. Every row is in the table or in a file "
-            "that the table history_archive lists. Make room, or name a folder that you may write "
-            "to, or see to the database; then archive again."
+            f"{str(getattr(error, 'orig', error)).strip()}. Every row is in the table, or in a "
+            "file that the table history_archive lists. Make room, name a folder that you may "
+            "write to, or see to the database; then archive again."
         ) from error
     return ArchiveReport(
         before=before,
@@ -192,7 +199,7 @@ def archive_history(
         rows=sum(rows for _, rows in moved.values()),
         kept=kept,
         files=tuple(path for path, _ in moved.values()),
-        months=tuple(moved),
+        months=tuple(unfinished.name for unfinished in moved),
         bytes=sum(path.stat().st_size for path, _ in moved.values()),
         seconds=perf_counter() - start,
     )
@@ -207,55 +214,10 @@ def archive_folder(directory: str | PathLike[str]) -> Path:
             raise NotADirectoryError(str(directory))
     except (TypeError, OSError, RuntimeError) as error:  # RuntimeError: nobody has that home
         raise BadArgument(
-            f"Expected directory to be a folder on this computer, made if missing; found "
-            f"{directory!r}, which is something else."
+            "Expected directory to be a folder on this computer, made if missing; found "
+            f"{directory!r}, which can't be one."
         ) from error
     return path
-
-
-@contextmanager
-def _only_archiver(engine: Engine) -> Iterator[Connection]:
-    """A connection that holds the schema's archiving lock as long as it lives.
-
-    All that changes the database goes through it: who loses the connection, and so the lock, can
-    remove nothing any more.
-    """
-    with engine.connect().execution_options(isolation_level="READ COMMITTED") as connection:
-        try:
-            with connection.begin():
-                lock(connection, "carlib.archive", whole_session=True)
-            yield connection
-        finally:
-            connection.invalidate()  # closed: back in the pool, it would hold the lock for ever
-
-
-def _archive_month(
-    connection: Connection, month: datetime, before: datetime, directory: Path
-) -> tuple[Path, int] | None:
-    """Move the rows of one month in one transaction; returns their file and their number."""
-    folder = directory / f"year={month.year:04}" / f"month={month.month:02}"
-    folder.mkdir(parents=True, exist_ok=True)
-    unfinished = folder / f".{uuid4().hex}.tmp"
-    try:
-        with connection.begin():
-            rows = _write(connection, {"month": month, "before": before}, unfinished)
-            if rows == 0:  # gone since the months were asked for
-                return None
-            path = folder / f"{checksum(unfinished)}.parquet"
-            read_back = _stage(connection, unfinished)
-            if not connection.execute(text(REMOVE)).rowcount == read_back == rows:
-                raise DamagedData(
-                    f"Expected each of the {rows:,} rows of a file for {month.isoformat()[:7]} in "
-                    "car_info_history as it was written, but some have changed or gone since, or "
-                    "were not read back as they are. No row of this month was removed: find out "
-                    "who writes there, then archive again."
-                )
-            unfinished.replace(path)
-            file = {"file": path.relative_to(directory).as_posix(), "bytes": path.stat().st_size}
-            connection.execute(text(_LIST), file)
-    finally:
-        unfinished.unlink(missing_ok=True)
-    return path, rows
 
 
 def _write(connection: Connection, period: dict[str, datetime], path: Path) -> int:
@@ -268,18 +230,38 @@ def _write(connection: Connection, period: dict[str, datetime], path: Path) -> i
     return rows
 
 
-def _stage(connection: Connection, path: Path) -> int:
-    """Read a file into a temporary table of the history's types; returns the number of rows."""
-    table = f"AS SELECT {_COLUMNS} FROM car_info_history WITH NO DATA"
-    connection.execute(text(f"CREATE TEMPORARY TABLE archived ON COMMIT DROP {table}"))
+def _remove(connection: Connection, path: Path, rows: int, directory: Path) -> Path:
+    """Read a file back, remove the rows that it holds from the table, and list it.
+
+    Args:
+        connection: In the transaction that wrote the file.
+        path: Where the file is before it gets its name.
+        rows: How many rows were written.
+        directory: Where the months' folders are.
+
+    Returns:
+        The path that the file is listed with.
+    """
+    year, month = path.name.split("-")
+    name = f"year={year}/month={month}/{checksum(path)}.parquet"
+    connection.execute(text(_STAGE))
     with pq.ParquetFile(path) as file, driver_cursor(connection) as cursor:
+        read_back = file.metadata.num_rows
         for batch in file.iter_batches(BATCH_ROWS):
             buffer = io.BytesIO()
             pyarrow.csv.write_csv(batch, buffer, pyarrow.csv.WriteOptions(include_header=False))
             buffer.seek(0)
             cursor.copy_expert(f"COPY archived ({_COLUMNS}) FROM STDIN (FORMAT csv)", buffer)
-        connection.execute(text("ANALYZE archived"))
-        return file.metadata.num_rows
+    connection.execute(text("ANALYZE archived"))
+    if not connection.execute(text(REMOVE)).rowcount == read_back == rows:
+        raise DamagedData(
+            f"Expected each of the {rows:,} rows of a file for {path.name} in car_info_history as "
+            "it was written, but some have changed or gone since, or were not read back as they "
+            "are. No row was removed: find out who writes there, then archive again."
+        )
+    connection.execute(text(_LIST), {"file": name, "bytes": path.stat().st_size})
+    connection.execute(text("DROP TABLE archived"))
+    return directory / name
 
 
 def checksum(path: Path) -> str:

@@ -9,19 +9,16 @@ cent; instants are ``datetime64[us, UTC]``.
 """
 
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from os import PathLike
 from pathlib import Path
 from uuid import UUID
 
 import pandas as pd
-import psycopg2.errors
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from sqlalchemy import Engine, select, text
+from sqlalchemy import Engine, inspect, select
 from sqlalchemy.engine import Connection, Row
 
 from carlib.errors import BadArgument, DamagedData, IncompleteAnswer
@@ -83,10 +80,7 @@ WHERE h.operation = 'update' AND coalesce(n.price, c.price) <> h.price
   AND (%(since)s::timestamptz IS NULL OR h."timestamp" >= %(since)s::timestamptz)
   AND (%(until)s::timestamptz IS NULL OR h."timestamp" < %(until)s::timestamptz)
 """
-NAMES_QUERY = """
-SELECT m.model_id, b.name, m.name FROM car_model m JOIN car_brand b USING (brand_id)
-WHERE m.model_id = ANY (%(model_ids)s::uuid[])
-"""
+_NAMES_QUERY = "SELECT model_id, b.name, m.name FROM car_model m JOIN car_brand b USING (brand_id)"
 
 
 def car_history(
@@ -115,14 +109,11 @@ def car_history(
     """
     key = str(as_uuid(car_id))
     of_car = pc.field("car_id") == key
-    with _snapshot(engine) as connection:
-        files = _listed_files(connection)
-        versions = query_to_arrow(connection, HISTORY_QUERY, {"car_id": key}, VERSION)
-        versions = _with_archived(connection, versions, directory, files, of_car)
-    frame = _frame(versions.sort_by("valid_from"), HISTORY_COLUMNS)
+    versions, complete = _versions(engine, HISTORY_QUERY, {"car_id": key}, directory, of_car)
+    frame = _frame(versions, HISTORY_COLUMNS, ["valid_from"])
     operation = frame["operation"].astype(object)
     frame["operation"] = operation.where(operation.notna(), None)
-    frame.attrs["complete"] = directory is not None or not files
+    frame.attrs["complete"] = complete
     return frame
 
 
@@ -154,28 +145,21 @@ def cars_as_of(
         DamagedData: An archived file is missing, or is not as it was written.
     """
     when = require_instant("when", when)
-    then = pa.scalar(when, INSTANT)
-    stood = (pc.field("valid_from") <= then) & (pc.field("timestamp") > then)
     with engine.connect() as connection:
         final = when < final_before(connection)
-    with _snapshot(engine) as connection:
-        files = [
-            file
-            for file in _listed_files(connection)
-            if file.first_valid_from <= when < file.last_timestamp
-        ]
-        versions = query_to_arrow(connection, FLEET_QUERY, {"when": when}, VERSION)
-        versions = _with_archived(connection, versions, directory, files, stood)
-    frame = _frame(versions.sort_by([("vin", "ascending"), ("car_id", "ascending")]), FLEET_COLUMNS)
-    frame.attrs |= {"final": final, "complete": directory is not None or not files}
+    then = pa.scalar(when, INSTANT)
+    stood = (pc.field("valid_from") <= then) & (pc.field("timestamp") > then)
+    versions, complete = _versions(engine, FLEET_QUERY, {"when": when}, directory, stood)
+    frame = _frame(versions, FLEET_COLUMNS, ["vin", "car_id"])
+    frame.attrs |= {"final": final, "complete": complete}
     fleet = f"The fleet as of {when.isoformat(' ')}"
     if not final:
-        soon = "a load is under way that may write this instant, or it is yet to come"
-        message = f"{fleet} can still change: {soon}. Ask again later."
+        message = f"{fleet} can still change: a load is under way that may write this instant, or "
+        message += "it is yet to come. Ask again later."
         warnings.warn(message, IncompleteAnswer, stacklevel=2)
-    if not frame.attrs["complete"]:
-        message = f"{fleet} may lack cars: history of that instant was archived."
-        message += " Pass the directory that archive_history wrote."
+    if not complete:
+        message = f"{fleet} may lack cars: history of that instant was archived. Pass the "
+        message += "directory that archive_history wrote."
         warnings.warn(message, IncompleteAnswer, stacklevel=2)
     return frame
 
@@ -201,89 +185,82 @@ def price_changes(
         BadArgument: `since` or `until` has no time zone, or `since` comes after `until`.
         TablesMissing: The tables are not there; `create_tables` makes them.
     """
-    period = {
-        name: None if instant is None else require_instant(name, instant)
-        for name, instant in {"since": since, "until": until}.items()
-    }
-    first, end = period["since"], period["until"]
-    if first is not None and end is not None and first > end:
+    since = None if since is None else require_instant("since", since)
+    until = None if until is None else require_instant("until", until)
+    if since is not None and until is not None and since > until:
         raise BadArgument(f"Expected since to come before until, found {since!r} and {until!r}.")
-    with _snapshot(engine) as connection:
+    period = {"since": since, "until": until}
+    with engine.connect() as connection:
+        require_tables(connection)
         changes = query_to_arrow(connection, PRICES_QUERY, period, _schema(PRICE_CHANGE_COLUMNS))
-    order = [(name, "ascending") for name in ("changed_at", "vin", "car_id")]
-    frame = _frame(changes.sort_by(order), PRICE_CHANGE_COLUMNS)
+    frame = _frame(changes, PRICE_CHANGE_COLUMNS, ["changed_at", "vin", "car_id"])
     frame["percent"] = 100 * frame["difference"] / frame["old_price"].where(frame["old_price"] > 0)
     return frame
 
 
-@contextmanager
-def _snapshot(engine: Engine) -> Iterator[Connection]:
-    """A transaction in which every statement sees the same moment."""
-    connection = engine.connect().execution_options(isolation_level="REPEATABLE READ")
-    try:
-        with connection, connection.begin():
-            yield connection
-    except psycopg2.errors.UndefinedTable:
-        with engine.connect() as another:
-            require_tables(another)
-        raise
-
-
-def _listed_files(connection: Connection) -> list[Row]:
-    """The rows of `history_archive`; none where nothing was ever archived."""
-    if connection.scalar(text("SELECT to_regclass(:name)"), {"name": ARCHIVE.name}) is None:
-        return []
-    return list(connection.execute(select(ARCHIVE).order_by(ARCHIVE.c.file)))
-
-
-def _with_archived(
-    connection: Connection,
-    versions: pa.Table,
+def _versions(
+    engine: Engine,
+    query: str,
+    values: dict[str, str] | dict[str, datetime],
     directory: str | PathLike[str] | None,
-    files: list[Row],
     condition: pc.Expression,
-) -> pa.Table:
-    """Add the versions in archived files, with the names that the tables have for their models.
+) -> tuple[pa.Table, bool]:
+    """Return the versions that a query finds in the tables, and a condition in archived files.
 
     A version is there once, even where somebody put archived rows back into the table: no car has
-    two versions that begin at one instant.
+    two versions that begin at one instant. The second value is False if files were left out.
     """
-    if directory is None:
-        return versions
-    folder = archive_folder(directory)
-    tables = [_read_archived(folder, file.file, condition) for file in files]
-    rows = pa.concat_tables([SCHEMA.empty_table(), *tables])
+    folder = None if directory is None else archive_folder(directory)
+    # In this isolation level, all statements see the same moment.
+    connection = engine.connect().execution_options(isolation_level="REPEATABLE READ")
+    with connection, connection.begin():
+        require_tables(connection)
+        files = _listed_files(connection, values.get("when"))
+        versions = query_to_arrow(connection, query, values, VERSION)
+        if folder is None or not files:
+            return versions, not files
+        names = query_to_arrow(
+            connection, _NAMES_QUERY, {}, _schema(["model_id", "brand", "model"])
+        )
+    rows = pa.concat_tables([_read_archived(folder, file, condition) for file in files])
     for name in ("engine_size", "price"):
         # By way of text: Arrow's own cast from decimal to float is off in the last bit at times.
         exact = rows[name].cast(pa.string()).cast(pa.float64())
-        rows = rows.set_column(rows.column_names.index(name), name, exact)
-    models = {"model_ids": rows["model_id"].unique().to_pylist()}
-    names = _schema(["model_id", "brand", "model"])
-    rows = rows.join(query_to_arrow(connection, NAMES_QUERY, models, names), "model_id")
-    rows = rows.rename_columns({"timestamp": "valid_to"})
+        rows = rows.set_column(SCHEMA.get_field_index(name), name, exact)
+    rows = rows.join(names, "model_id").rename_columns({"timestamp": "valid_to"})
     both = pa.concat_tables([versions, rows.select(VERSION.names).cast(VERSION)])
     both = both.append_column("row", pa.array(range(len(both)), pa.int64()))
     first = both.group_by(["car_id", "valid_from"]).aggregate([("row", "min")])["row_min"]
-    return both.take(first).drop_columns(["row"])
+    return both.take(first), True
 
 
-def _read_archived(folder: Path, name: str, condition: pc.Expression) -> pa.Table:
+def _listed_files(connection: Connection, when: datetime | None) -> list[Row]:
+    """The rows of `history_archive`; with an instant, of the files whose versions may hold then."""
+    if not inspect(connection).has_table(ARCHIVE.name):
+        return []  # nothing was ever archived
+    files = select(ARCHIVE).order_by(ARCHIVE.c.file)
+    if when is not None:
+        files = files.where(ARCHIVE.c.first_valid_from <= when, ARCHIVE.c.last_timestamp > when)
+    return list(connection.execute(files))
+
+
+def _read_archived(folder: Path, file: Row, condition: pc.Expression) -> pa.Table:
     """Read the rows of an archived file that meet a condition, after checking its bytes."""
-    path = folder / name
+    path = folder / file.file
     try:
         if checksum(path) != path.stem:
             raise OSError("other bytes than were written")
         return pq.read_table(path, filters=condition, partitioning=None)
     except (OSError, pa.ArrowException) as error:
         raise DamagedData(
-            f"Expected the archived file {name} in {str(folder)!r}, as it was written; found: "
-            f"{error}. Its rows are no longer in car_info_history, so no answer is given without "
-            "them: pass the directory that archive_history wrote, or bring the file back from a "
-            "copy."
+            f"Expected the archived file {file.file} in {str(folder)!r} as it was written, found: "
+            f"{error}. Its rows are no longer in car_info_history, so there is no answer without "
+            "them: pass the directory that archive_history wrote, or restore the file from a copy."
         ) from error
 
 
-def _frame(rows: pa.Table, columns: list[str]) -> pd.DataFrame:
+def _frame(rows: pa.Table, columns: list[str], order: list[str]) -> pd.DataFrame:
+    rows = rows.sort_by([(name, "ascending") for name in order])
     frame = rows.select(columns).to_pandas()
     if "car_id" in columns:  # as get_car gives it
         frame["car_id"] = pd.Series([UUID(key) for key in rows["car_id"].to_pylist()], dtype=object)
