@@ -1,6 +1,7 @@
 import multiprocessing
 import re
 import signal
+import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -200,15 +201,41 @@ def test_a_large_month_goes_in_batches(cars, tmp_path, monkeypatch):
 
 
 def test_arguments_and_tables_are_checked_first(engine, tmp_path):
-    file = tmp_path / "file"
-    file.touch()
     with pytest.raises(BadArgument, match="Expected before to be a datetime with a time zone"):
         archive_history(engine, datetime(2024, 1, 1), tmp_path)
-    with pytest.raises(BadArgument, match="Expected directory to be a folder"):
-        archive_history(engine, LATER, file)
     with pytest.raises(TablesMissing):
         archive_history(engine, LATER, tmp_path)
-    assert files_in(tmp_path) == [file]
+    assert files_in(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "directory",
+    ["{file}", None, b"a", 7, "s3://bucket/a", "~nobody-has-this-name/a", "a\0b", "a" * 5000],
+    ids=["file", "None", "bytes", "number", "URL", "home", "NUL", "long"],
+)
+def test_what_can_be_no_folder_is_refused(cars, tmp_path, directory):
+    if directory == "{file}":
+        directory = tmp_path / "file"
+        directory.touch()
+    calls = [lambda: archive_history(cars, LATER, directory)]
+    if directory is not None:  # without one, the tables alone answer
+        calls += [
+            lambda: car_history(cars, car_id(cars, "ABC123"), directory),
+            lambda: cars_as_of(cars, LOADED, directory),
+        ]
+    for call in calls:
+        with pytest.raises(BadArgument, match="Expected directory to be a folder"):
+            call()
+    assert len(table(cars)) == 5
+
+
+def test_the_home_folder_has_its_short_name(cars, answers, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    expected = answers()
+    report = archive_history(cars, LATER, "~/archive")
+    assert report.directory == tmp_path / "archive"
+    same(answers("~/archive"), expected)
 
 
 # Damage
@@ -317,6 +344,79 @@ def test_a_file_that_was_not_written_right_removes_nothing(cars, tmp_path, colum
         archive_history(cars, LATER, tmp_path)
     assert table(cars) == before
     assert files_in(tmp_path) == []
+
+
+# What the disk or the database refuses
+
+
+@pytest.fixture
+def mount(tmp_path):
+    """A function that gives a file system of its own, of 64 KB, with these options."""
+    mounted = []
+
+    def give(options):
+        folder = tmp_path / "mounted"
+        folder.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", f"size=64k,{options}", "tmpfs", str(folder)]
+        if sys.platform != "linux" or subprocess.run(command, capture_output=True).returncode:
+            pytest.skip("only root on Linux may mount a file system")
+        mounted.append(folder)
+        return folder
+
+    yield give
+    for folder in mounted:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.parametrize("room", [0, 4096, 8192])
+def test_a_full_disk_is_named_and_leaves_nothing_behind(cars, answers, mount, room):
+    expected, folder = answers(), mount("rw")
+    fill = folder / "fill"
+    fill.write_bytes(bytes(65536 - room))
+    for _ in range(2):
+        with pytest.raises(WriteFailed, match=r"No space left on device.*Make room") as caught:
+            archive_history(cars, LATER, folder / "archive")
+        assert repr(str(folder / "archive")) in str(caught.value)
+        assert isinstance(caught.value.__cause__, OSError)
+        assert files_in(folder) == [fill]
+        assert len(table(cars)) == 5
+    fill.unlink()
+    archive_history(cars, LATER, folder / "archive")
+    same(answers(folder / "archive"), expected)
+
+
+def test_a_file_that_grows_beyond_a_limit_is_named(cars, tmp_path):
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(WriteFailed, match="File too large"):
+            archive_history(cars, LATER, tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (files_in(tmp_path), len(table(cars))) == ([], 5)
+
+
+def test_a_folder_that_is_read_only_or_cannot_be_made_is_named(cars, mount, tmp_path):
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / "file" / "below", mount("ro"), tmp_path / "mounted" / "below"):
+        with pytest.raises(WriteFailed, match=re.escape(repr(str(folder)))) as caught:
+            archive_history(cars, LATER, folder)
+        assert isinstance(caught.value.__cause__, OSError)
+    assert len(table(cars)) == 5
+
+
+def test_a_server_whose_disk_is_full_is_named(cars, tmp_path):
+    run(
+        cars,
+        "CREATE FUNCTION full() RETURNS trigger LANGUAGE plpgsql AS"
+        " 'BEGIN RAISE disk_full USING MESSAGE = ''could not extend file''; END';"
+        " CREATE TRIGGER t BEFORE DELETE ON car_info_history FOR EACH ROW EXECUTE FUNCTION full()",
+    )
+    with pytest.raises(WriteFailed, match="could not extend file") as caught:
+        archive_history(cars, LATER, tmp_path)
+    assert caught.value.__cause__.orig.pgcode == "53100"
+    assert (files_in(tmp_path), len(table(cars))) == ([], 5)
 
 
 # Two at once
