@@ -12,6 +12,7 @@ import warnings
 from datetime import datetime
 from os import PathLike
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pandas as pd
@@ -201,7 +202,7 @@ def price_changes(
 def _versions(
     engine: Engine,
     query: str,
-    values: dict[str, str] | dict[str, datetime],
+    values: dict[str, Any],
     directory: str | PathLike[str] | None,
     condition: pc.Expression,
 ) -> tuple[pa.Table, bool]:
