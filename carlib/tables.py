@@ -1,7 +1,4 @@
-"""Making the tables of the workbook where they are missing, and saying so where they are not.
-
-`create_tables` makes the tables that are missing and leaves the others alone.
-"""
+"""Making the tables that are missing, and refusing those that are not the models'."""
 
 from typing import Any
 
@@ -36,23 +33,14 @@ def create_tables(engine: Engine) -> list[str]:
 
 
 def create_missing(connection: Connection, metadata: MetaData, purpose: str) -> list[Table]:
-    """Create those of some tables that are missing in the current schema.
+    """Create those tables of `metadata` that are missing, in the connection's transaction.
 
-    Args:
-        connection: The tables become part of its transaction.
-        metadata: The tables.
-        purpose: The name of the lock: two processes may find the same table missing, and it lets
-            the second one look again.
-
-    Returns:
-        The tables made, parents first.
-
-    Raises:
-        TableMismatch: As for `create_tables`.
+    Two processes may find the same table missing: the lock named `purpose` lets the second one look
+    again. Returns the tables made, parents first; raises TableMismatch as `create_tables` does.
     """
     lock(connection, purpose)
     tables = metadata.tables.values()
-    missing = [table for table in tables if not _require_same_columns(connection, table)]
+    missing = [table for table in tables if not _exists(connection, table)]
     metadata.create_all(connection, tables=missing, checkfirst=False)
     return missing
 
@@ -68,7 +56,7 @@ def require_tables(connection: Connection) -> None:
         )
 
 
-def _require_same_columns(connection: Connection, table: Table) -> bool:
+def _exists(connection: Connection, table: Table) -> bool:
     """Return whether a table exists; raise TableMismatch if it is another than the model's.
 
     The columns have to be the model's, with their types and NOT NULLs. PostgreSQL spells both

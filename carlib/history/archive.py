@@ -231,16 +231,9 @@ def _write(connection: Connection, period: dict[str, datetime], path: Path) -> i
 
 
 def _remove(connection: Connection, path: Path, rows: int, directory: Path) -> Path:
-    """Read a file back, remove the rows that it holds from the table, and list it.
+    """Read a month's file back, remove the rows that it holds, and list it; returns its path to be.
 
-    Args:
-        connection: In the transaction that wrote the file.
-        path: Where the file is before it gets its name.
-        rows: How many rows were written.
-        directory: Where the months' folders are.
-
-    Returns:
-        The path that the file is listed with.
+    Raises DamagedData where they are not exactly the table's, or not as many as were written.
     """
     year, month = path.name.split("-")
     name = f"year={year}/month={month}/{checksum(path)}.parquet"
@@ -265,6 +258,6 @@ def _remove(connection: Connection, path: Path, rows: int, directory: Path) -> P
 
 
 def checksum(path: Path) -> str:
-    """The SHA-256 of a file's bytes, as 64 hexadecimal digits."""
+    """The SHA-256 of a file's bytes in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -34,12 +34,8 @@ def stream_query(
 ) -> int:
     """Run a query and hand its rows on, at most `BATCH_ROWS` at a time; returns their number.
 
-    Args:
-        connection: The query runs in its transaction.
-        query: A SELECT with parameters in psycopg2's form, ``%(name)s``.
-        values: The parameters. COPY takes none: the driver puts them in as quoted literals.
-        schema: The names and types of the result's columns, in their order.
-        consume: Called with each piece, which is never empty.
+    The query is a SELECT with parameters in psycopg2's form, ``%(name)s``. COPY takes none: the
+    driver puts them in as quoted literals. No piece that `consume` is called with is empty.
     """
     pieces = _Pieces(schema, consume)
     with driver_cursor(connection) as cursor:
@@ -53,13 +49,7 @@ class _Pieces:
     """A file to COPY into. PostgreSQL's client library writes exactly one row at a time."""
 
     def __init__(self, schema: pa.Schema, consume: Callable[[pa.Table], object]) -> None:
-        self._consume, self._rows = consume, list[bytes]()
-        self._names = pyarrow.csv.ReadOptions(column_names=schema.names)
-        # PostgreSQL writes a missing value as nothing, an empty text as "".
-        self._types = pyarrow.csv.ConvertOptions(
-            column_types=schema, null_values=[""], strings_can_be_null=True,
-            quoted_strings_can_be_null=False, true_values=["t"], false_values=["f"],
-        )  # fmt: skip
+        self._schema, self._consume, self._rows = schema, consume, list[bytes]()
 
     def write(self, row: bytes) -> int:
         self._rows.append(row)
@@ -68,7 +58,14 @@ class _Pieces:
         return len(row)
 
     def flush(self) -> None:
-        if self._rows:
-            rows, self._rows = io.BytesIO(b"".join(self._rows)), []
-            lines = pyarrow.csv.ParseOptions(newlines_in_values=True)
-            self._consume(pyarrow.csv.read_csv(rows, self._names, lines, self._types))
+        if not self._rows:
+            return
+        rows, self._rows = io.BytesIO(b"".join(self._rows)), []
+        read = pyarrow.csv.ReadOptions(column_names=self._schema.names)
+        parse = pyarrow.csv.ParseOptions(newlines_in_values=True)
+        # PostgreSQL writes a missing value as nothing, an empty text as "".
+        convert = pyarrow.csv.ConvertOptions(
+            column_types=self._schema, null_values=[""], strings_can_be_null=True,
+            quoted_strings_can_be_null=False, true_values=["t"], false_values=["f"],
+        )  # fmt: skip
+        self._consume(pyarrow.csv.read_csv(rows, read, parse, convert))

@@ -19,7 +19,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from sqlalchemy import Engine, inspect, select
+from sqlalchemy import Engine, select, text
 from sqlalchemy.engine import Connection, Row
 
 from carlib.errors import BadArgument, DamagedData, IncompleteAnswer
@@ -237,7 +237,7 @@ def _versions(
 
 def _listed_files(connection: Connection, when: datetime | None) -> list[Row]:
     """The rows of `history_archive`; with an instant, of the files whose versions may hold then."""
-    if not inspect(connection).has_table(ARCHIVE.name):
+    if connection.scalar(text("SELECT to_regclass(:name)"), {"name": ARCHIVE.name}) is None:
         return []  # nothing was ever archived
     files = select(ARCHIVE).order_by(ARCHIVE.c.file)
     if when is not None:
