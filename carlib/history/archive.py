@@ -182,10 +182,10 @@ def archive_history(
                     unfinished = Path(folder, month.isoformat()[:7])
                     if rows := _write(connection, {"month": month, "before": before}, unfinished):
                         moved[unfinished] = _remove(connection, unfinished, rows, directory), rows
+                kept = connection.scalar(text(_KEPT), {"before": before})
                 for unfinished, (path, _) in moved.items():
                     path.parent.mkdir(parents=True, exist_ok=True)
                     unfinished.replace(path)
-            kept = connection.scalar(text(_KEPT), {"before": before})
     except (OSError, DBAPIError, psycopg2.Error) as error:
         raise WriteFailed(
             f"Expected to move history to files in {str(directory)!r}, found: "

@@ -137,8 +137,7 @@ def cars_as_of(
         instant and no directory was given.
 
     Warns:
-        IncompleteAnswer: The answer is not final.
-        IncompleteAnswer: The answer is not complete.
+        IncompleteAnswer: The answer is not final, or not complete.
 
     Raises:
         BadArgument: `when` has no time zone, or `directory` can't be a folder.

@@ -258,6 +258,7 @@ def edit(path, how):
 @pytest.mark.parametrize("how", [0, 1000, -30, -1, "cut", "longer", "gone"])
 def test_a_damaged_file_is_named_when_it_is_read(cars, tmp_path, how):
     toyota = car_id(cars, "ABC123")
+    car_history(cars, toyota, tmp_path / "not there")  # as long as nothing is archived
     path = archive_history(cars, MARCH, tmp_path).files[0]
     edit(path, how)
     name = re.escape(path.relative_to(tmp_path).as_posix())
@@ -265,17 +266,9 @@ def test_a_damaged_file_is_named_when_it_is_read(cars, tmp_path, how):
         lambda: car_history(cars, toyota, tmp_path),
         lambda: cars_as_of(cars, LOADED, tmp_path),
     ):
-        with pytest.raises(DamagedData, match=name):
+        with pytest.raises(DamagedData, match=f"{name}.*pass the directory"):
             ask()
     assert len(cars_as_of(cars, LATER, tmp_path)) == 2, "that file has nothing to say about it"
-
-
-def test_another_directory_is_refused(cars, tmp_path):
-    toyota = car_id(cars, "ABC123")
-    car_history(cars, toyota, tmp_path / "not there")  # as long as nothing is archived
-    archive_history(cars, MARCH, tmp_path)
-    with pytest.raises(DamagedData, match=r"No such file.*pass the directory"):
-        car_history(cars, toyota, tmp_path / "not there")
 
 
 # What is not verified is not removed
