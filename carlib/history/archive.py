@@ -186,6 +186,8 @@ def archive_history(
                 for unfinished, (path, _) in moved.items():
                     path.parent.mkdir(parents=True, exist_ok=True)
                     unfinished.replace(path)
+                    for parent in (path.parent, path.parent.parent, directory):
+                        _sync(parent)
     except (OSError, DBAPIError, psycopg2.Error) as error:
         raise WriteFailed(
             f"Expected to move history to files in {str(directory)!r}, found: "
@@ -228,6 +230,16 @@ def _write(connection: Connection, period: dict[str, datetime], path: Path) -> i
         file.flush()
         os.fsync(file.fileno())
     return rows
+
+
+def _sync(folder: Path) -> None:
+    """See that a folder's names are on the disk too: rows go only when their file can't get lost."""
+    if os.name != "nt":  # where a folder can't be opened
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def _remove(connection: Connection, path: Path, rows: int, directory: Path) -> Path:
