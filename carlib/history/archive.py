@@ -233,7 +233,7 @@ def _write(connection: Connection, period: dict[str, datetime], path: Path) -> i
 
 
 def _sync(folder: Path) -> None:
-    """See that a folder's names are on the disk too: rows go only when their file can't get lost."""
+    """See that a folder's names are on the disk, before the rows of its files go."""
     if os.name != "nt":  # where a folder can't be opened
         handle = os.open(folder, os.O_RDONLY)
         try:
