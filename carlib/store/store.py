@@ -1,7 +1,7 @@
 """DataFrameStore: whole frames under a name, each put is a new version, none ever changes."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -162,17 +162,12 @@ class DataFrameStore:
             )
         values: dict[str, Any] = {
             "name": name, "format": format, "compression": compression, "rows": len(frame),
-            "columns": frame.shape[1], "bytes": len(data),
-            "sha256": hashlib.sha256(data).hexdigest(),
+            "columns": frame.shape[1], "schema": formats.describe(frame, format, data),
         }  # fmt: skip
-        rest: dict[str, Any] = {"schema": formats.describe(frame, format, data), "data": data}
-        if format == "jsonb":
-            rest["document"] = b"\1" + bytes(rest.pop("data"))  # the version of its binary form
-        with read_committed(self._engine) as connection:
-            values["version"] = connection.scalar(NEXT_VERSION, {"name": name})
-            blob.insert(connection, values | rest)
-            created_at = _find(connection, name, values["version"]).created_at
-        return StoredFrame(**values, created_at=created_at, losses=tuple(losses))
+        row = self._insert(values, data)
+        told = ("name", "version", "format", "compression", "rows", "columns", "bytes", "sha256")
+        stored = {key: getattr(row, key) for key in (*told, "created_at")}
+        return StoredFrame(**stored, losses=tuple(losses))
 
     def get(
         self,
@@ -212,10 +207,8 @@ class DataFrameStore:
                 if columns is not None and row.format == "parquet" and "footer" in row.schema:
                     fetch = partial(blob.fetch, connection, row)
                     return formats.read_columns(row.actual_bytes, row.schema, fetch, choose)
-                data = blob.fetch_all(connection, row)
+                data = _read(connection, row)
         with _damage(row):
-            if hashlib.sha256(data).hexdigest() != row.sha256:
-                raise ValueError("they have another checksum")
             frame = formats.decode(data, row.format, row.compression)
         if columns is not None:
             frame = frame.iloc[:, choose(frame.columns)]
@@ -255,6 +248,17 @@ class DataFrameStore:
                 raise _not_found(name, version)
         return count
 
+    def _insert(self, values: Mapping[str, Any], data: memoryview) -> Row:
+        """Add a row with the next version of its name, and return it without its bytes."""
+        sizes = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+        content = {"data": data}
+        if values["format"] == "jsonb":
+            content = {"document": memoryview(b"\1" + data)}  # the version of its binary form
+        with read_committed(self._engine) as connection:
+            version = connection.scalar(NEXT_VERSION, {"name": values["name"]})
+            blob.insert(connection, {**values, "version": version, **sizes, **content})
+            return _find(connection, values["name"], version)
+
     def _as_jsonb(self, data: memoryview) -> memoryview:
         """The document's text as the server gives it out: it writes numbers in its own way."""
         query = text("SELECT CAST(CAST(:document AS jsonb) AS text)")
@@ -291,7 +295,7 @@ def _damage(row: Row) -> Iterator[None]:
         raise
     except Exception as error:  # of any type: they have many
         raise DamagedData(
-            f"Expected {_describe(row)} as it was written; found other bytes: {error}. Bring the "
+            f"Expected {_describe(row)} as it was written; found damage ({error}). Bring the "
             "row back from a backup, or delete this version and get an older one."
         ) from error
 
@@ -303,6 +307,14 @@ def _find(connection: Connection, name: str, version: int | None) -> Row:
     if row is None:
         raise _not_found(name, version)
     return row
+
+
+def _read(connection: Connection, row: Row) -> memoryview:
+    """Fetch all bytes of a row, or its document's text, and check them."""
+    data = blob.fetch_all(connection, row)
+    if hashlib.sha256(data).hexdigest() != row.sha256:
+        raise ValueError("another checksum of its bytes")
+    return data
 
 
 def _check(name: Any, version: Any = None) -> None:

@@ -281,6 +281,8 @@ def test_all_that_can_differ_is_told():
             pairs.append([made.infer_objects() for made in frames])
     zones = [pd.date_range("2024", periods=2, tz=zone) for zone in ("UTC", "Etc/UCT")]
     pairs.append([pd.DataFrame({"t": zone}) for zone in zones])
+    days = pd.DataFrame({"a": [1, 2]}, index=pd.date_range("2024", periods=2))
+    pairs.append([days, days.set_axis(days.index._with_freq(None))])
     for before, after in pairs:
         assert told(before, after), (before, after)
         assert told(before, before.copy()) == []
