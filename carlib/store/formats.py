@@ -7,7 +7,7 @@ import hashlib
 import io
 import json
 import pickle
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -104,15 +104,18 @@ def describe(frame: pd.DataFrame, format: str, data: memoryview) -> str:
 
     They are what `read_columns` checks: a SHA-256 of the footer, and one of each column's bytes.
     """
-    dtypes = [{"name": _text(name), "dtype": str(dtype)} for name, dtype in frame.dtypes.items()]
-    description: dict[str, Any] = {"columns": dtypes}
+    description: dict[str, Any] = {
+        "columns": [
+            {"name": name if isinstance(name, str) else repr(name), "dtype": str(dtype)}
+            for name, dtype in frame.dtypes.items()
+        ]
+    }
     if format == "parquet":
         metadata = pq.read_metadata(pa.BufferReader(data))
         footer = data[-metadata.serialized_size - 8 :]  # its length and "PAR1" follow it
         description["footer"] = {"bytes": len(footer), "sha256": hashlib.sha256(footer).hexdigest()}
-        description["parts"] = [
-            _checksum(data, _ranges(metadata, leaf)) for leaf in range(metadata.num_columns)
-        ]
+        leaves = range(metadata.num_columns)
+        description["parts"] = [_checksum(data, *_ranges(metadata, leaf)) for leaf in leaves]
     return json.dumps(description)
 
 
@@ -140,7 +143,7 @@ def read_columns(
     view, footer = file.data, description["footer"]
     start = size - footer["bytes"]
     view[start:] = fetch(start, size)
-    if hashlib.sha256(view[start:]).hexdigest() != footer["sha256"]:
+    if _checksum(view, (start, size)) != footer["sha256"]:
         raise ValueError("another checksum of the footer")
     parquet = pq.ParquetFile(pa.py_buffer(file))
     schema = parquet.schema_arrow
@@ -156,7 +159,7 @@ def read_columns(
             for start, stop in ranges:
                 view[start:stop] = fetch(start, stop)
                 moved += stop - start
-            if _checksum(view, ranges) != description["parts"][leaf]:
+            if _checksum(view, *ranges) != description["parts"][leaf]:
                 raise ValueError(f"another checksum of the column {path!r}")
     frame = parquet.read(columns=names).select(names).to_pandas()
     frame.columns = labels.take(positions)
@@ -221,22 +224,15 @@ def _refusal(frame: pd.DataFrame, format: str, error: Exception) -> LossyFormat:
     )
 
 
-def _text(label: object) -> str:
-    return label if isinstance(label, str) else repr(label)
-
-
 def _ranges(metadata: pq.FileMetaData, leaf: int) -> list[tuple[int, int]]:
     """Where the pages of a column are, in each row group."""
-    chunks = [metadata.row_group(n).column(leaf) for n in range(metadata.num_row_groups)]
-    starts = [chunk.dictionary_page_offset or chunk.data_page_offset for chunk in chunks]
+    chunks = (metadata.row_group(number).column(leaf) for number in range(metadata.num_row_groups))
     return [
-        (start, start + chunk.total_compressed_size)
-        for start, chunk in zip(starts, chunks, strict=True)
-    ]
+        (start := chunk.dictionary_page_offset or chunk.data_page_offset,
+         start + chunk.total_compressed_size)
+        for chunk in chunks
+    ]  # fmt: skip
 
 
-def _checksum(data: memoryview, ranges: Sequence[tuple[int, int]]) -> str:
-    checksum = hashlib.sha256()
-    for start, stop in ranges:
-        checksum.update(data[start:stop])
-    return checksum.hexdigest()
+def _checksum(data: memoryview, *ranges: tuple[int, int]) -> str:
+    return hashlib.sha256(b"".join(data[start:stop] for start, stop in ranges)).hexdigest()
