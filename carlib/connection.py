@@ -74,7 +74,7 @@ def connect(
     try:
         opened = open_connection()
     except psycopg2.Error as error:
-        raise refusals.refused("No connection", url, error) from error
+        raise refusals.refused("No connection to", url, error) from error
     with contextlib.closing(opened) as connection:
         version = _check_server(connection, url)
         _make_schema(connection, open_connection, url, schema, fresh)
@@ -161,9 +161,9 @@ def _check_server(connection: Connection, url: URL) -> str:
     encoding = connection.info.parameter_status("server_encoding")
     if number < OLDEST_VERSION or encoding != "UTF8":
         raise ConnectionFailed(
-            f"Expected PostgreSQL 18 or newer and a database in UTF8 at {refusals.place(url)}, found "
-            f"{version} and {encoding}. Use the embedded PostgreSQL (unset CARLIB_DATABASE_URL), or "
-            "make a database: CREATE DATABASE course TEMPLATE template0 ENCODING 'UTF8'."
+            f"Expected PostgreSQL 18 or newer, with a database in UTF8, at {refusals.place(url)}; "
+            f"found {version} with {encoding}. Upgrade it, make a database (CREATE DATABASE course "
+            "TEMPLATE template0 ENCODING 'UTF8'), or unset CARLIB_DATABASE_URL."
         )
     return version
 
@@ -190,11 +190,12 @@ def _make_schema(
             cursor.execute("SELECT current_schema(), has_schema_privilege(%s, 'USAGE')", [schema])
             ((current, usable),) = cursor.fetchall()
     except psycopg2.Error as error:
-        raise refusals.refused(f'No schema "{schema}"', url, error, schema) from error
+        raise refusals.refused(f'No schema "{schema}" at', url, error, schema) from error
     finally:
         watcher.cancel()
     if not usable:
-        raise refusals.refused(f'No schema "{schema}"', url, "permission denied for schema", schema)
+        denied = "permission denied for schema"
+        raise refusals.refused(f'No schema "{schema}" at', url, denied, schema)
     if current != schema:
         raise ConnectionFailed(
             f'Expected the search path "{schema}" at {refusals.place(url)}, found "{current}": a '

@@ -21,6 +21,10 @@ _START = "Start it, or unset CARLIB_DATABASE_URL to use the embedded PostgreSQL.
 
 # A sign in the driver's message, what it means and what to do; the first that is found counts.
 _MEANINGS = {
+    "55P03|40P01": (  # LOCK_NOT_AVAILABLE, DEADLOCK_DETECTED
+        "another session is using it. Close other kernels and engines that work in it, or choose "
+        "another schema."
+    ),
     "authentication failed": f"the role or its password was refused. Check both. {PERCENT_ENCODE}",
     "no password supplied": f"it wants a password. Write it into the database URL: {FORM}",
     'database ".*" does not exist': "there is no such database. Make it: CREATE DATABASE.",
@@ -28,7 +32,7 @@ _MEANINGS = {
     "no pg_hba.conf entry": "its pg_hba.conf does not let you in. Ask its owner, or use SSL.",
     "could not translate host": "no such host is known. Correct the URL, or check the network.",
     "refused|No such file": f"nothing listens there. Check host and port in the URL. {_START}",
-    "timeout|timed out|No route|unreachable|Cannot assign": (
+    "timeout expired|timed out|No route|unreachable|Cannot assign": (
         f"the host does not answer. Check host and port in the URL, network and firewall. {_START}"
     ),
     "too many (clients|conn)|connection slots": (
@@ -38,10 +42,6 @@ _MEANINGS = {
     "must be owner": "only its owner may drop it, not {role}. Choose another schema.",
     "denied for database": 'let its owner GRANT CREATE ON DATABASE {database} TO "{role}".',
     "denied for schema": 'let its owner GRANT USAGE, CREATE ON SCHEMA "{schema}" TO "{role}".',
-    "55P03|40P01": (  # LOCK_NOT_AVAILABLE, DEADLOCK_DETECTED
-        "another session is using it. Close other kernels and engines that work in it, or choose "
-        "another schema."
-    ),
 }
 
 
@@ -68,14 +68,18 @@ def without_secrets(url: URL, error: Exception) -> psycopg2.Error:
     secrets = filter(None, [url.password, *(url.query.get(name) for name in SECRETS)])
     if isinstance(error, psycopg2.Error) and not any(str(secret) in shown for secret in secrets):
         return error
-    return psycopg2.OperationalError(f"the driver's reason is not shown ({type(error).__name__})")
+    return psycopg2.OperationalError(_meaning(str(error)) or "the driver's reason is not shown")
 
 
 def refused(what: str, url: URL, error: object, schema: str = "") -> ConnectionFailed:
     """The named error for what the server, or the driver, refused with that error."""
     message = f"{getattr(error, 'pgcode', None) or ''} {error}".strip()
-    meanings = (meaning for sign, meaning in _MEANINGS.items() if re.search(sign, message))
-    text = next(meanings, f"{message}. Check the URL.")
+    text = _meaning(message) or f"{message}. Check the URL."
     for name, value in (("role", role(url)), ("database", url.database), ("schema", schema)):
         text = text.replace(f"{{{name}}}", str(value))
-    return ConnectionFailed(f"{what} at {place(url)} as {role(url)}: {text}")
+    return ConnectionFailed(f"{what} {place(url)} as {role(url)}: {text}")
+
+
+def _meaning(message: str) -> str:
+    meanings = _MEANINGS.items()
+    return next((m for sign, m in meanings if m == message or re.search(sign, message)), "")

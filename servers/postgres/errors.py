@@ -18,8 +18,9 @@ _OTHERWISE = (
 _ADVICE = (
     ("file descriptors|Too many open files", "Raise the limit of open files: ulimit -n 1024"),
     ("File too large|File size limit", "Lift the limit on the size of files: ulimit -f unlimited"),
+    ("shmget", "Remove shared memory that nobody uses (ipcs -m, ipcrm), or raise kernel.shmmni."),
     (
-        "shared memory segment.*No space left|/dev/shm",
+        "resize shared memory segment.*No space left|/dev/shm",
         "Free shared memory (/dev/shm); give a container more of it: docker run --shm-size=256m",
     ),
     (

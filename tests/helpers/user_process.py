@@ -52,9 +52,10 @@ class UserProcess:
         return answer
 
     def exit(self) -> None:
-        """Let it end normally, without a word."""
+        """Let it end normally, without a word but those of waiting, on a busy machine."""
         _, errors = self.process.communicate(timeout=60)
-        assert (self.process.returncode, errors) == (0, "")
+        others = [line for line in errors.splitlines() if not line.startswith("carlib: waiting")]
+        assert (self.process.returncode, others) == (0, [])
 
     def kill(self) -> None:
         """End it as kill -9 does; nothing happens where it has ended."""

@@ -168,7 +168,7 @@ def test_data_of_another_version_is_refused(data_dir: Path) -> None:
 
 def test_a_data_folder_that_cannot_be_made_is_named(folder_for_servers: Path) -> None:
     (folder_for_servers / "file").touch()
-    with pytest.raises(ServerError, match=r"can't use the folder .*file/data.* CARLIB_DATA_DIR"):
+    with pytest.raises(ServerError, match=r"(?s)can't use the folder .*file/data.*CARLIB_DATA_DIR"):
         EmbeddedServer(folder_for_servers / "file" / "data").start()
 
 
