@@ -80,20 +80,16 @@ class Postmaster:
         _, parameters = url.get_dialect()().create_connect_args(url)
         with without_libpq_variables(url):
             connection = psycopg2.connect(**{"connect_timeout": 5, **parameters, **options})
-        try:
-            with connection, connection.cursor() as cursor:
-                cursor.execute("SELECT system_identifier FROM pg_catalog.pg_control_system()")
-                ((identifier,),) = cursor.fetchall()
-            with (self.data / "global" / "pg_control").open("rb") as control:
-                expected = int.from_bytes(control.read(8), sys.byteorder)
-            if identifier != expected:
-                raise ServerError(
-                    f"Expected the embedded PostgreSQL of {self.data} (system {expected}), another "
-                    f"server answered (system {identifier}). Nothing was changed there. Try again."
-                )
-        except BaseException:
+        with connection, connection.cursor() as cursor:
+            cursor.execute("SELECT system_identifier FROM pg_catalog.pg_control_system()")
+            ((identifier,),) = cursor.fetchall()
+        control = (self.data / "global" / "pg_control").read_bytes()
+        if control[:8] != identifier.to_bytes(8, sys.byteorder):
             connection.close()
-            raise
+            raise ServerError(
+                f"Expected the embedded PostgreSQL of {self.data}, another server answered (system "
+                f"{identifier}). Nothing was changed there. Try again."
+            )
         return connection
 
     def connection_error(self) -> str | None:

@@ -40,11 +40,9 @@ class EmbeddedServer:
     """The PostgreSQL server of one data folder, shared by all processes that start it.
 
     Args:
-        data_dir: The data folder; None is `$CARLIB_DATA_DIR`, else a folder `postgresql-18` in
-            carlib's place among the user's data.
+        data_dir: The data folder; None is `$CARLIB_DATA_DIR`, else a folder among the user's data.
         tcp: Listen on 127.0.0.1 with a password, as on Windows always, and not on a Unix socket
-            in a folder that nobody else can enter. Like `settings` it takes effect when the
-            server starts, not on one that is running.
+            in a folder that nobody else can enter. Like `settings`, it counts when a server starts.
         temporary: The server is this object's alone: `close` stops it even if other processes use
             it, and its cluster is made without waiting for the disk.
         settings: More of PostgreSQL's settings, by name.
@@ -85,9 +83,9 @@ class EmbeddedServer:
     def url(self) -> URL:
         """The URL of the server's database `postgres`; its text masks the password.
 
-        It says all that decides which server is reached. Only an empty `hostaddr` is lost where
-        SQLAlchemy reads the URL from text: there, PGHOSTADDR wins over a socket. A connection of
-        your own still fails under a PGSERVICE or PGTZ that means nothing; `connect` does not.
+        It says who is reached, whatever libpq's variables say; except that PGHOSTADDR wins over a
+        socket where SQLAlchemy makes the URL of text, and that a bad PGSERVICE or PGTZ prevents
+        any connection that is not opened by `connect`.
 
         Raises:
             ServerError: The server does not run.
@@ -98,15 +96,7 @@ class EmbeddedServer:
         return url
 
     def connect(self, **options: Any) -> Connection:
-        """Open a connection of the driver to this server and to no other, whatever `PG*` says.
-
-        Args:
-            options: More of `psycopg2.connect`'s arguments.
-
-        Raises:
-            psycopg2.OperationalError: The server does not run, or it refuses.
-            ServerError: Another server answered.
-        """
+        """Open a connection of the driver, as `Postmaster.connect` does."""
         return self._cluster.postmaster.connect(**options)
 
     def start(self) -> Self:
@@ -115,11 +105,9 @@ class EmbeddedServer:
         A cluster is made where there is none. After a kill of the server, whatever it had
         committed is there again. A normal exit of the process ends its use, like `close`.
 
-        Returns:
-            This object.
-
         Raises:
-            ServerError: The server could not be made or started, with the end of its log.
+            ServerError: The server could not be made or started. Unless others use it, it is
+                stopped again.
         """
         with self._threads, disk_errors(self.data_dir):
             if self._users.joined() and self._cluster.postmaster.connection_error() is None:
@@ -191,17 +179,11 @@ def temporary_server(
 ) -> Iterator[EmbeddedServer]:
     """Run a private server for a `with` block, in a temporary folder that goes with it.
 
-    A server whose process was killed inside its block is stopped by a later call.
-
-    Args:
-        tcp: Listen on 127.0.0.1 with a password, not on a Unix socket.
-        settings: More of PostgreSQL's settings, by name: `{"max_connections": "300"}`.
+    A server whose process was killed inside its block is stopped by a later call. The arguments
+    and errors are those of `EmbeddedServer`: `settings={"max_connections": "300"}`.
 
     Yields:
         The server, with its `url`, `data_dir` and `pid`.
-
-    Raises:
-        ServerError: As `EmbeddedServer.start`.
     """
     with disk_errors(Path(os.environ.get("TMPDIR", "/tmp"))):
         parent = Path(tempfile.gettempdir())

@@ -13,15 +13,10 @@ from collections.abc import Iterator
 from sqlalchemy import URL
 
 WAIT_SECONDS = 2  # the longest wait without a word
-# The mark of our servers' URLs, and what these say so that libpq has nothing to look for.
-MARK = {"fallback_application_name": "carlib-embedded"}
-COMPLETE = MARK | {
-    "sslmode": "disable",
-    "gssencmode": "disable",
-    "channel_binding": "disable",
-    "target_session_attrs": "any",
-    "passfile": os.devnull + ".none",  # no such file
-}
+MARK = {"fallback_application_name": "carlib-embedded"}  # of our servers' URLs
+# What they say besides, so that libpq has nothing to look for; the file does not exist.
+COMPLETE = {"sslmode": "disable", "gssencmode": "disable", "channel_binding": "disable"}
+COMPLETE |= {"target_session_attrs": "any", "passfile": os.devnull + ".none"} | MARK
 # libpq sends these with every connection, and they win over what the connection says.
 SESSION_VARIABLES = {"PGTZ", "PGDATESTYLE", "PGGEQO"}
 
