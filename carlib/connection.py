@@ -63,9 +63,8 @@ def connect(
     Raises:
         BadArgument: PostgreSQL can't have a schema of that name, or it is `public` and is to
             be dropped.
-        ConnectionFailed: The URL can't be used, the server does not answer or refuses, it is
-            older than PostgreSQL 18, the database is not in UTF-8, or the right to make, use or
-            drop the schema is missing.
+        ConnectionFailed: The URL can't be used, the server does not answer, refuses or is older
+            than PostgreSQL 18, the database is not in UTF-8, or a right on the schema is missing.
         ServerError: The embedded server does not start.
     """
     _check_name(schema, fresh)
@@ -113,7 +112,8 @@ def _target(given: str | URL, schema: str) -> tuple[URL, Open]:
 
     def open_given() -> Connection:
         try:
-            with postgres.without_libpq_variables(url):
+            waiting = f"{refusals.place(url)} to answer"
+            with postgres.without_libpq_variables(url), postgres.announced(waiting):
                 return psycopg2.connect(**parameters)
         except (psycopg2.Error, TypeError, ValueError) as error:
             shown = refusals.without_secrets(url, error)
@@ -131,28 +131,22 @@ def _target(given: str | URL, schema: str) -> tuple[URL, Open]:
     return url, open_given if given else connect_embedded
 
 
-def _read_url(given: object) -> tuple[URL, dict[str, Any]]:
+def _read_url(given: str | URL) -> tuple[URL, dict[str, Any]]:
     """The URL and the driver's parameters."""
-    expected = f"Expected a database URL like {FORM}"
-    if not isinstance(given, str | URL):
-        raise ConnectionFailed(f"{expected}, found an object of type {type(given).__name__}.")
-    url = parameters = None
-    # Suppressed, then raised: the errors in these blocks may show pieces of a password.
+    one_at = "with one @, before the host; found more"
+    problem = one_at if str(given).count("@") > 1 else "this one can't be read"
+    # Suppressed, then raised: the errors in this block may show pieces of a password.
     with contextlib.suppress(ArgumentError, ValueError):
         url = make_url(given)
-    ats = given.count("@") if isinstance(given, str) else 0
-    if ats > 1 or (url is not None and "@" in f"{url.host}{url.database}"):
-        raise ConnectionFailed(f"Expected one @ in the URL, before the host. {PERCENT_ENCODE}")
-    if url is None:
-        raise ConnectionFailed(f"{expected}; this one can't be read. {PERCENT_ENCODE}")
-    if url.drivername not in ("postgresql", "postgres", "postgresql+psycopg2"):
-        raise ConnectionFailed(f"{expected} (the driver is psycopg2), found {url.drivername}://.")
-    url = url.set(drivername="postgresql+psycopg2")
-    with contextlib.suppress(ArgumentError, ValueError):
-        parameters = url.get_dialect()().create_connect_args(url)[1]
-    if parameters is None:
-        raise ConnectionFailed(f"{expected}; its hosts and ports can't be read.")
-    return url, dict(parameters)
+        if "@" in f"{url.host}{url.database}":
+            problem = one_at
+        elif url.drivername not in ("postgresql", "postgres", "postgresql+psycopg2"):
+            problem = f"for the driver psycopg2; found {url.drivername}://"
+        elif problem != one_at:
+            url = url.set(drivername="postgresql+psycopg2")
+            problem = "its hosts and ports can't be read"
+            return url, dict(url.get_dialect()().create_connect_args(url)[1])
+    raise ConnectionFailed(f"Expected a database URL like {FORM}, {problem}. {PERCENT_ENCODE}")
 
 
 def _check_server(connection: Connection, url: URL) -> str:
@@ -175,6 +169,7 @@ def _make_schema(
     name = sql.Identifier(schema)
     blocked = (connection.info.backend_pid, open_connection, schema)
     watcher = threading.Timer(SILENT_SECONDS, _print_blockers, blocked)
+    watcher.daemon = True
     watcher.start()
     try:
         with connection, connection.cursor() as cursor:

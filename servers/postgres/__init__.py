@@ -13,11 +13,12 @@ errors      `ServerError`, and how the system's and PostgreSQL's errors become o
 
 from servers.postgres.errors import ServerError
 from servers.postgres.server import EmbeddedServer, embedded_server, temporary_server
-from servers.postgres.surroundings import without_libpq_variables
+from servers.postgres.surroundings import announced, without_libpq_variables
 
 __all__ = [
     "EmbeddedServer",
     "ServerError",
+    "announced",
     "embedded_server",
     "temporary_server",
     "without_libpq_variables",
