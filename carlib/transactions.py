@@ -36,6 +36,7 @@ BLOCKING = """
     LIMIT 1
 """
 
+DatabaseError = DBAPIError | psycopg2.Error
 Result = TypeVar("Result")
 
 
@@ -51,10 +52,12 @@ def read_committed(engine: Engine) -> Iterator[Connection]:
         WriteFailed: The lock was not to be had, the disk is full, or the session was ended.
     """
     holders: list[str] = []
-    first: DBAPIError | psycopg2.Error | None = None
+    driver_connection = None
+    first: DatabaseError | None = None
     committing = False
     try:
         connection = engine.connect().execution_options(isolation_level="READ COMMITTED")
+        driver_connection = connection.connection.dbapi_connection
         with connection, watch_locks(connection, holders), connection.begin():
             connection.execute(text(f"SET LOCAL lock_timeout = {1000 * LOCK_SECONDS:.0f}"))
             try:
@@ -67,7 +70,8 @@ def read_committed(engine: Engine) -> Iterator[Connection]:
         cause = first or last
         if not _was_ended(cause):
             raise
-        raise _write_failed(cause, holders, committing) from cause
+        notices = getattr(driver_connection, "notices", [])
+        raise _write_failed(engine, cause, notices, holders, committing) from cause
 
 
 @contextmanager
@@ -120,7 +124,7 @@ def _describe(
     )
 
 
-def _was_ended(error: DBAPIError | psycopg2.Error) -> bool:
+def _was_ended(error: DatabaseError) -> bool:
     """Whether the session or its surroundings failed, and not a statement."""
     cause = driver_error(error) if isinstance(error, DBAPIError) else error
     if cause.pgcode is None:
@@ -129,26 +133,45 @@ def _was_ended(error: DBAPIError | psycopg2.Error) -> bool:
 
 
 def _write_failed(
-    error: DBAPIError | psycopg2.Error, holders: list[str], committing: bool
+    engine: Engine, error: DatabaseError, notices: list[str], holders: list[str], committing: bool
 ) -> WriteFailed:
     cause = driver_error(error) if isinstance(error, DBAPIError) else error
-    sentence = " ".join((cause.diag.message_primary or str(cause)).split())
-    outcome = "Nothing was changed."
-    if committing and cause.pgcode is None:
-        outcome = "It happened at the very end: look whether the change is there."
+    sentence = cause.diag.message_primary or " ".join(str(cause).split())
+    outcome, advice = "Nothing was changed.", "Mend that, and try again."
     if cause.pgcode == LOCK_NOT_AVAILABLE:
-        holder = holders[0] if holders else "another session holds"
-        advice = (
-            f"After {LOCK_SECONDS:g} seconds of waiting for a lock that {holder}. Commit or roll "
-            f"back there, or end it with SELECT pg_terminate_backend(pid), and try again."
+        outcome += (
+            f" It waited {LOCK_SECONDS:g} seconds for a lock that"
+            f" {holders[0] if holders else 'another session holds'}."
         )
+        advice = "Commit or roll back there, or SELECT pg_terminate_backend(pid), and try again."
     elif cause.pgcode == "53100":
         advice = "Free space on the disk that has the server's data, and try again."
-    else:
-        advice = "Mend what ended it (a time limit of the role, the server), and try again."
+    elif cause.pgcode is None:
+        # What the server said when it ended an idle session is a mere notice to the driver.
+        sentence = "; ".join([n.strip() for n in notices if n.startswith("FATAL")] or [sentence])
+        advice = f"{_time_limits(engine)} Then try again."
+        if committing:
+            outcome = "It happened at the very end: look whether the change is there."
     return WriteFailed(
-        f"Expected PostgreSQL to write the change, but it ended the work: {sentence}. {outcome} "
-        f"{advice}"
+        f"Expected PostgreSQL to make the change, but it ended the work: {sentence.rstrip('.')}."
+        f" {outcome} {advice}"
+    )
+
+
+def _time_limits(engine: Engine) -> str:
+    """Say what may have ended a session without a word that reached us."""
+    query = "SELECT name, current_setting(name) FROM pg_settings WHERE name ~ 'timeout$'"
+    try:
+        with engine.connect() as connection:
+            settings = {row[0]: row[1] for row in connection.exec_driver_sql(query)}
+    except (SQLAlchemyError, psycopg2.Error):
+        return "The server does not answer: start it, or wait until it has recovered."
+    ours = ("statement_timeout", "transaction_timeout", "idle_in_transaction_session_timeout")
+    limits = [f"{name} = {settings[name]}" for name in ours if settings[name] != "0"]
+    return (
+        f"This role has time limits: {', '.join(limits)}. Raise them with ALTER ROLE ... SET."
+        if limits
+        else "The server answers again: someone ended this session, or the server restarted."
     )
 
 

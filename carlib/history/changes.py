@@ -18,8 +18,14 @@ from sqlalchemy.exc import IntegrityError
 from carlib.connection import driver_error
 from carlib.errors import BadArgument, NotFound, RejectedRows, VinTaken, WriteFailed
 from carlib.load_lock import change_in_order, read_clock, require_instant
-from carlib.loading import delta_sql
 from carlib.loading.delta_checks import late_change
+from carlib.loading.delta_sql import (
+    differs,
+    merge_statement,
+    names_statements,
+    row_of_parameters,
+    source_query,
+)
 from carlib.loading.prepare import CanonicalNames, check_names, prepare
 from carlib.loading.staging import known_names
 from carlib.lookup import CARS, as_uuid
@@ -107,12 +113,12 @@ def _change(
             values = _clean(connection, changes) if changes else {}
             instant = given or read_clock(connection)
             parameters = {**values, "car_id": key, "loaded_at": instant}
-            rows = delta_sql.row_of_parameters(values)
+            rows = row_of_parameters(values)
             if _needs_change(connection, rows, parameters, changes is None, given is None):
                 if "brand" in values:
-                    for statement in delta_sql.names_statements(rows):
+                    for statement in names_statements(rows):
                         connection.execute(text(statement), parameters)
-                merge = delta_sql.merge_statement(
+                merge = merge_statement(
                     list(values), delete=changes is None, rows=rows, key="car_id"
                 )
                 if not connection.execute(text(merge), parameters).all():
@@ -149,10 +155,10 @@ def _needs_change(
     values = [name for name in parameters if name not in ("car_id", "loaded_at")]
     if "vin" in values:
         _require_free(connection, parameters)
-    differs = "true" if delete else delta_sql.differs(values, "car_id")
-    source = delta_sql.source_query(values, rows, "car_id")
+    other = "true" if delete else differs(values, "car_id")
+    source = source_query(values, rows, "car_id")
     query = (
-        f"SELECT c.vin, c.valid_from, {differs} AS differs"
+        f"SELECT c.vin, c.valid_from, {other} AS differs"
         f" FROM car_info AS c JOIN ({source}) AS s ON c.car_id = s.car_id FOR UPDATE OF c"
     )
     car = connection.execute(text(query), parameters).one_or_none()

@@ -219,6 +219,8 @@ def _copy(connection: Connection, rows: pa.Table) -> None:
     buffer.seek(0)
     names = ", ".join(rows.column_names)
     with driver_cursor(connection) as cursor:
+        # Where the source took long, the server may have ended the session: hear what it said.
+        cursor.connection.poll()
         cursor.copy_expert(
             f"COPY staging ({names}) FROM STDIN (FORMAT csv, ENCODING 'UTF8')", buffer
         )
