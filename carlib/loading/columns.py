@@ -47,8 +47,11 @@ def clean_text(
         texts = array.filter(odd).to_pylist()
         judged = {text: _judge_text(text, max_length, upper) for text in set(texts)}
         tidy = pa.array([judged[text][0] for text in texts], clean.type)
-        clean = pc.replace_with_mask(clean, odd, tidy)
-        for row, text in zip(_rows(odd), texts, strict=True):
+        rows = _rows(odd)
+        places = np.arange(len(clean))
+        places[rows] = np.arange(len(clean), len(clean) + len(rows))
+        clean = pa.concat_arrays([clean, tidy]).take(pa.array(places))
+        for row, text in zip(rows, texts, strict=True):
             if reason := judged[text][1]:
                 faults[row] = f"{column.name} {reason}"
     for row in _rows(pc.is_null(clean)) if required else ():

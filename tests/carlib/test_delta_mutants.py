@@ -108,7 +108,8 @@ def who_waited_for_the_lock_is_dated_later(cars: Cars) -> None:
 
 def changes_of_one_car_take_turns(cars: Cars) -> None:
     """The first session has read the clock when the second one wants to change the car."""
-    steps = {"begin": "set_config", "apply": "RETURNING merge_action()", "commit": "COMMIT"}
+    word = "FOR UPDATE" if cars.change is by_change else "RETURNING merge_action()"
+    steps = {"begin": "set_config", "apply": word, "commit": "COMMIT"}
     works = [Work(cars.changes(price), steps) for price in (1.0, 2.0)]
     run = cars.sessions.run(works, [0, 1, 1, 1, 0, 0])
     assert_no_error(run)

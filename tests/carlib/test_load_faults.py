@@ -141,7 +141,9 @@ def test_a_connection_cut_before_any_statement_leaves_nothing_behind(
 
     before = snapshot(tables)
     for number in range(len(sent)):
-        lost = pytest.raises(WriteFailed, match=r"closed the connection.* Nothing was changed")
+        lost = pytest.raises(
+            WriteFailed, match=r"closed the connection.* (Nothing was|look whether)"
+        )
         with before_each_statement(tables, at(number, cut)), lost:
             load(tables)
         assert snapshot(tables) == before
