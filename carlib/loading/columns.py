@@ -42,7 +42,8 @@ def clean_text(
     short = pc.less_equal(pc.utf8_length(array), max_length)
     plain = pc.and_(pc.match_substring_regex(array, PLAIN), short)
     odd = pc.fill_null(pc.invert(plain), False)
-    clean = pc.ascii_upper(array) if upper else array
+    # Not ascii_upper: of arrays that begin within a buffer, Arrow 26 makes zeros.
+    clean = pc.utf8_upper(array) if upper else array
     if pc.any(odd).as_py():
         texts = array.filter(odd).to_pylist()
         judged = {text: _judge_text(text, max_length, upper) for text in set(texts)}
