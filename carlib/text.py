@@ -43,8 +43,11 @@ def hidden_character(text: str) -> str | None:
 
 
 def visible_text(text: str) -> str:
-    """Return the text without the characters that can't be seen."""
-    return "".join(character for character in text if not is_unseen(character))
+    """Return the text without what `hidden_character` refuses in it."""
+    text = "".join(character for character in text if not is_unseen(character)).strip()
+    while text and unicodedata.category(text[0]).startswith("M"):
+        text = text[1:]
+    return text
 
 
 def nearest(name: str, names: Iterable[str]) -> str | None:
