@@ -16,9 +16,9 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
 from carlib.connection import driver_error
-from carlib.errors import BadArgument, NotFound, RejectedRows, VinTaken, WriteFailed
+from carlib.errors import BadArgument, LateChange, NotFound, RejectedRows, VinTaken, WriteFailed
 from carlib.load_lock import change_in_order, read_clock, require_instant
-from carlib.loading.delta_checks import late_change
+from carlib.loading.delta_checks import CLOCK_BEHIND
 from carlib.loading.delta_sql import (
     differs,
     merge_statement,
@@ -75,7 +75,7 @@ def update_car(
             "Expected changes to be a dictionary of new values by name, as in "
             f"{{'price': 16500}}; found {type(changes).__name__}."
         )
-    check_names(changes, noun="value")
+    check_names(changes, of_frame=False)
     try:
         return _change(engine, key, "changed_at", changed_at, changes)
     except IntegrityError as error:
@@ -158,7 +158,7 @@ def _needs_change(
     other = "true" if delete else differs(values, "car_id")
     source = source_query(values, rows, "car_id")
     query = (
-        f"SELECT c.vin, c.valid_from, {other} AS differs"
+        f"SELECT c.valid_from, {other} AS differs"
         f" FROM car_info AS c JOIN ({source}) AS s ON c.car_id = s.car_id FOR UPDATE OF c"
     )
     car = connection.execute(text(query), parameters).one_or_none()
@@ -169,7 +169,11 @@ def _needs_change(
             "get_car(engine, vin=...)['car_id']."
         )
     if car.differs and car.valid_from >= parameters["loaded_at"]:
-        raise late_change([car.vin], parameters["loaded_at"], clock)
+        raise LateChange(
+            f"Expected a change after {car.valid_from.isoformat(' ')}, since when the car's values "
+            f"hold; found {parameters['loaded_at'].isoformat(' ')}. History can't be written "
+            f"backwards: give a later instant.{CLOCK_BEHIND * clock}"
+        )
     return car.differs
 
 

@@ -16,6 +16,10 @@ from carlib.text import tidy_text, visible_text
 
 LATE = "late: the car changed at or after this load's instant"
 SHOWN = 5  # cars named in a message
+CLOCK_BEHIND = (
+    " No instant was given, so this one is the server's time: its clock may be behind. Look with"
+    " SELECT clock_timestamp()."
+)
 NOT_IN_SNAPSHOT = (
     "NOT EXISTS (SELECT FROM staging s WHERE s.vin = c.vin)"
     " AND NOT EXISTS (SELECT FROM refused_vin r WHERE r.vin = c.vin)"
@@ -112,16 +116,12 @@ def require_trusted_snapshot(connection: Connection, received: int, max_deleted:
         )
 
 
-def late_change(vins: Sequence[str], instant: datetime, clock: bool) -> LateChange:
+def late_change(vins: Sequence[str], loaded_at: datetime, clock: bool) -> LateChange:
     """Say which cars changed too late; `clock` says that the instant is the server's own."""
     more = f" and {len(vins) - SHOWN:,} more" if len(vins) > SHOWN else ""
-    behind = (
-        "The instant is the server's time, since none was given: its clock may be behind (ask for "
-        "it with SELECT clock_timestamp()). Set it right, or give a later instant"
-    )
     return LateChange(
         f"Expected every change to come after the car's last one, but {', '.join(vins[:SHOWN])}"
-        f"{more} changed at or after {instant:%Y-%m-%d %H:%M:%S %Z}. History can't be written "
-        f"backwards. {behind if clock else 'Give a later instant'}; a load with "
-        "on_reject='report' leaves such rows out."
+        f"{more} changed at or after {loaded_at:%Y-%m-%d %H:%M:%S %Z}. History can't be written "
+        "backwards: load with a later loaded_at, or with on_reject='report' without these rows."
+        f"{CLOCK_BEHIND * clock}"
     )

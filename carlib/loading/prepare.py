@@ -135,43 +135,45 @@ def prepare(
 
 
 def check_names(
-    names: Collection[Hashable], required: Collection[str] = (), noun: str = "column"
+    names: Collection[Hashable], required: Collection[str] = (), *, of_frame: bool = True
 ) -> None:
     """Raise WrongColumns unless the names are those of a car's values, and the required are there.
 
     Args:
         names: The columns of a frame, or the names of values to change.
         required: Those that must be among them.
-        noun: What the names are.
+        of_frame: Whether they are columns.
     """
     unknown = [name for name in names if name not in TABLE_COLUMNS]
     if unknown:
-        named = ", ".join(map(_with_nearest, unknown[:NAMED]))
+        listed = ", ".join(map(_with_nearest, unknown[:NAMED]))
         more = f" and {len(unknown) - NAMED:,} more" if len(unknown) > NAMED else ""
+        several, known = "s" * (len(unknown) > 1), ", ".join(TABLE_COLUMNS)
         raise WrongColumns(
-            f"Unknown {noun}{'s' * (len(unknown) > 1)}: {named}{more}. A car has "
-            f"{', '.join(TABLE_COLUMNS)}. Rename with read_cars(path, rename={{'Make': 'brand'}}) "
-            "or cars.rename(columns={'Make': 'brand'}), and leave out what no car has with "
-            "cars.drop(columns=['...'])."
+            f"Unknown column{several}: {listed}{more}. A cars frame has {known}. Rename with "
+            "read_cars(path, rename={'Make': 'brand'}) or cars.rename(columns={'Make': 'brand'}), "
+            "and leave out what no car has with cars.drop(columns=['...'])."
+            if of_frame
+            else f"Unknown value{several} of a car: {listed}{more}. What can change is {known}."
         )
     twice = sorted({str(name) for name in names if list(names).count(name) > 1})
     if twice:
         raise WrongColumns(
-            f"Expected each {noun} once, found more than one named {', '.join(twice)}. "
+            "Expected each column once, found more than one named {', '.join(twice)}. "
             "Keep one of them."
         )
     missing = [name for name in required if name not in names]
     if missing:
         raise WrongColumns(
-            f"Expected the {noun}{'s' * (len(missing) > 1)} {', '.join(missing)}, "
+            f"Expected the column{'s' * (len(missing) > 1)} {', '.join(missing)}, "
             f"found {', '.join(map(str, names)) or 'none'}. A new car needs {', '.join(REQUIRED)}; "
             "a change of one that is there needs its vin."
         )
-    pair = [name for name in ("brand", "model") if name in names]
-    if len(pair) == 1:
+    if ("brand" in names) != ("model" in names):
+        given, absent = ("brand", "model") if "brand" in names else ("model", "brand")
         raise WrongColumns(
-            "Expected brand and model together, since a model is known by both; found only "
-            f"{pair[0]}. Give both, or neither."
+            f"Expected brand and model together, since a model is known by both; found {given} "
+            f"alone. Give the {absent} too."
         )
 
 

@@ -67,21 +67,10 @@ def test_each_hidden_character_in_each_text_is_refused_by_loads(cars, make_engin
 
 
 def test_a_snapshot_does_not_delete_the_car_whose_vin_has_a_hidden_character(cars):
-    for character in (
-        *HIDDEN[::16],
-        "\ufeff",
-        "\u200b",
-        "\xad",
-        "\0",
-        "\ud800",
-        "\u034f",
-        "\u0301",
-    ):
-        snapshot = sample_cars().astype({"vin": object})
-        snapshot["vin"] = pd.Series(
-            [f"{character}ABC123" if character == "\u0301" else f"AB{character}C123", "def456"],
-            dtype=object,
-        )
+    others = ["AB\ud800C123", "AB\u034fC123", "\u0301ABC123"]
+    for vin in [*(f"AB{character}C123" for character in HIDDEN[::8]), *others]:
+        snapshot = sample_cars().drop(columns="vin")
+        snapshot["vin"] = pd.Series([vin, "def456"], dtype=object)
         report = delta_load(cars, snapshot, missing="delete", on_reject="report", max_deleted=1)
         assert (report.deleted, report.unchanged, len(report.rejected)) == (0, 1, 1)
 
