@@ -159,8 +159,7 @@ def check_names(
     twice = sorted({str(name) for name in names if list(names).count(name) > 1})
     if twice:
         raise WrongColumns(
-            "Expected each column once, found more than one named {', '.join(twice)}. "
-            "Keep one of them."
+            f"Expected each column once, found more than one named {', '.join(twice)}. Keep one."
         )
     missing = [name for name in required if name not in names]
     if missing:
