@@ -72,7 +72,8 @@ def fill_staging(connection: Connection, cars: Cars, *, partial: bool = False) -
     rejected: list[pd.DataFrame] = []
     labels: dict[Hashable, None] = {}
     required = ("vin",) if partial else REQUIRED
-    with progress(len(cars) if isinstance(cars, pd.DataFrame) else None, unit=" cars") as bar:
+    total = len(cars) if isinstance(cars, pd.DataFrame) else None
+    with progress(total, unit=" cars", unit_scale=True) as bar:
         for frame in _frames(cars):
             prepared = prepare(frame, names, first_row=received, required=required)
             columns = [name for name in TABLE_COLUMNS if name in frame.columns]
@@ -231,7 +232,7 @@ def progress(total: int | None, **options: Any) -> tqdm:
 
     It is one of text: tqdm's widgets for notebooks are made at once, however short the work.
     """
-    return tqdm(total=total, delay=2, leave=False, unit_scale=True, **options)
+    return tqdm(total=total, delay=2, leave=False, **options)
 
 
 class UUID7Generator:

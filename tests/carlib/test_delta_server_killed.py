@@ -19,6 +19,7 @@ from fault_injection import before_each_statement
 from server_probes import eventually, kill_server
 from sqlalchemy import Engine, event, text
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError
 
 from carlib import connect, create_tables, generate_cars, get_car, initial_load
 from carlib.errors import WriteFailed
@@ -30,7 +31,7 @@ pytestmark = pytest.mark.slow
 
 FIRST, SECOND = datetime(2024, 11, 1, tzinfo=UTC), datetime(2024, 11, 2, tzinfo=UTC)
 ROWS = 30
-LOST = WriteFailed
+LOST = (WriteFailed, DBAPIError)  # of a write, or of looking a car up
 
 
 @dataclass
@@ -189,7 +190,7 @@ def test_a_server_killed_around_the_commit_has_all_of_it_or_nothing(own: Own, na
         with ThreadPoolExecutor(1) as pool:
             commit = committing(own, pool, delay)
             event.listen(own.engine, "commit", commit)
-            with suppress(LOST):
+            with suppress(*LOST):
                 WORKS[name](own.engine)
             event.remove(own.engine, "commit", commit)
         assert eventually(lambda: own.server.pid is None)
