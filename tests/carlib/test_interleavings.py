@@ -44,7 +44,7 @@ JKL = dict(zip(NAMES, ["Saab", "900", None, None, 9000.0, True], strict=True))
 
 LOAD = {"lock": "pg_advisory_xact_lock", "apply": "SAVEPOINT", "commit": "COMMIT"}
 ALL = {"announce": "set_config", **LOAD}
-CHANGE = LOAD | {"apply": "WITH changed AS"}
+CHANGE = LOAD | {"apply": "FOR UPDATE"}
 SHORT = {"lock": "pg_advisory_xact_lock", "commit": "COMMIT"}
 ARCHIVE = {
     "list": "pg_advisory_xact_lock",
