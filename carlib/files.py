@@ -3,16 +3,12 @@
 What the file says is kept: a VIN of digits stays text, "NA" is a text like any other, and only an
 empty cell is missing. In the columns that hold numbers or truth values, each cell is judged alone:
 "10900" becomes a number, "$10,900" stays the text it is, for preparing to refuse that row.
-
-- `read_cars`: the whole file as one frame.
-- `iter_cars`: the same rows as a series of frames, for a file larger than the memory.
 """
 
 import os
 import re
 import reprlib
 import sys
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from numbers import Integral
 from os import PathLike
@@ -133,17 +129,11 @@ def _names(names: list[str], rename: Mapping[str, str]) -> dict[str, str]:
         if name not in names:
             hint = did_you_mean(str(name), names)
             raise BadArgument(f"rename has {name!r}; the file's columns are {names}.{hint}")
-        if not isinstance(our, str):
-            raise BadArgument(f"rename gives {name!r} a new name that is a text; found {our!r}.")
-    ours = {name: rename.get(name, name) for name in names}
-    for our, count in Counter(ours.values()).items():
-        if count > 1:
-            both = [name for name in names if ours[name] == our]
-            raise BadArgument(
-                f"Each column has a name of its own; with rename, {both} are all {our!r}. "
-                "Rename one of them to something else."
-            )
-    return ours
+        both = [old for old in names if rename.get(old, old) == our]
+        if not isinstance(our, str) or len(both) > 1:
+            wrong = f"with rename, {both} are all {our!r}" if both[1:] else f"found {our!r}"
+            raise BadArgument(f"rename gives {name!r} a new name, a text of its own; {wrong}.")
+    return {name: rename.get(name, name) for name in names}
 
 
 def _frames(source: TabularFile, ours: Mapping[str, str], rows: int) -> Iterator[pd.DataFrame]:

@@ -24,7 +24,7 @@ from carlib.errors import CarlibError, UnreadableFile
 from carlib.text import printable
 
 _BLOCK = 2**20  # bytes of CSV parsed at a time; one row has to fit
-_BEGINNINGS = (  # of what is no CSV in UTF-8, what it is, and what to do
+_BEGINNINGS = (  # of files, what they are if no CSV in UTF-8, and what to do if not expected
     (rb"PK\x03\x04|\xd0\xcf\x11\xe0", "Excel or a zip", "Save the sheet as CSV, or unpack it"),
     (rb"\x1f\x8b", "gzip", "Give it a name that ends in .csv.gz or .tsv.gz"),
     (rb"BZh|\xfd7zXZ|\x28\xb5\x2f\xfd", "compressed bytes", "Unpack it"),
@@ -32,6 +32,7 @@ _BEGINNINGS = (  # of what is no CSV in UTF-8, what it is, and what to do
     (rb"version https://git-lfs", "a Git LFS pointer", "Type `git lfs pull` in its folder"),
     (rb"(?i)\s*<(!doctype|html|\?xml)", "a web page", "Download the file itself, the raw one"),
     (rb"\xff\xfe|\xfe\xff", "text in UTF-16", 'Pass encoding="utf-16"'),
+    (rb"", "", "Give its name the ending of what it is"),
 )
 _NO_TEXT = "[\udc80-\udcff]"  # how `surrogateescape` decodes bytes that are none
 
@@ -58,7 +59,7 @@ class TabularFile:
         self._compression = "gzip" if ending[2] else None
         self.typed = not ending[1]
         with self.explaining():
-            self._refuse_others("Parquet" if self.typed else self._compression)
+            self._refuse_others("Parquet" if self.typed else self._compression or "")
             with self._open() as file:
                 columns = (file.schema_arrow if self.typed else file.schema).names
             if not self.typed and (len(columns) == 1 or self._odd_quotes()):
@@ -70,12 +71,7 @@ class TabularFile:
                 raise self._unreadable(f"{count} columns named {name!r}", "Give each its own name")
 
     def batches(self) -> Iterator[pa.RecordBatch]:
-        """Go through all rows, from the first; to be used inside `explaining`.
-
-        Yields:
-            Batches of some thousand rows. The first has none: it carries the columns and their
-            types where no row follows.
-        """
+        """Go through all rows, inside `explaining`; the first batch has none, but the types."""
         trusted = self.typed
         with self._open(column_types=dict.fromkeys(["", *self.names], pa.string())) as file:
             schema = file.schema_arrow if self.typed else file.schema
@@ -105,18 +101,12 @@ class TabularFile:
         text = f"Expected {self._path.name!r} to be {kind}, whole; found: {found}. {advice}."
         return UnreadableFile(printable(text))
 
-    def _refuse_others(self, expected: str | None) -> None:
+    def _refuse_others(self, expected: str) -> None:
         with self._path.open("rb") as file:
             start = file.read(64)
-        for beginning, kind, advice in _BEGINNINGS:
-            if re.match(beginning, start):
-                if kind == expected or (self._encoding and "encoding" in advice):
-                    return
-                raise self._unreadable(kind, advice)
-        if expected:
-            raise self._unreadable(
-                f"bytes that are no {expected}", "Give its name the ending of what it is"
-            )
+        kind, advice = next(rest for first, *rest in _BEGINNINGS if re.match(first, start))
+        if kind != expected and not (self._encoding and kind == "text in UTF-16"):
+            raise self._unreadable(kind or "other bytes", advice)
 
     def _bytes(self) -> pa.NativeFile:
         with pa.input_stream(str(self._path), compression=self._compression) as stream:
@@ -146,13 +136,14 @@ class TabularFile:
         """Raise what is wrong in the first bad row of a CSV file, if there is one."""
         csv.field_size_limit(max(_BLOCK, csv.field_size_limit()))  # of the whole process
         encoding, comma = self._encoding or "utf-8", self._separator
-        row, names, width, number = "", "", 0, 1
+        row, size, names, width, number = "", 0, "", 0, 1
 
         def lines() -> Iterator[str]:
-            nonlocal row
+            nonlocal row, size
             while line := text.readline(_BLOCK + 1):
                 row += line
-                if len(row) > _BLOCK:
+                size += len(line.encode(errors="surrogateescape"))
+                if size > _BLOCK:
                     raise csv.Error("more than 1 MiB, the most a row may have")
                 yield line
 
@@ -161,18 +152,17 @@ class TabularFile:
             rows = csv.reader(lines(), delimiter=comma, strict=True)
             for cells in rows:
                 names, width = names or row.strip(), width or len(cells)
-                if cells and (len(cells) != width or width == 1):
-                    self._refuse_separator(names, row + text.read(_BLOCK))
+                if len(cells) != width or width == 1:
+                    self._refuse_separator(names, row, text)
                 if wrong := re.search(rf"[\w ]*{_NO_TEXT}[\w {_NO_TEXT[1:]}*", row):
                     raw = wrong[0].encode(encoding, "surrogateescape")[:60]
-                    advice = (
-                        f'If it says {raw.decode("cp1252", "replace")!r}, pass encoding="cp1252"'
-                    )
-                    raise self._unreadable(f"in line {number}, {raw!r}, no {encoding}", advice)
+                    western = raw.decode("cp1252", "replace")
+                    found = f"in line {number}, {raw!r}, which is not {encoding}"
+                    raise self._unreadable(found, f'If it is {western!r}, pass encoding="cp1252"')
                 if cells and len(cells) != width:
                     found = f"in line {number}, {len(cells)} cells instead of {width}, {row[:60]!r}"
                     raise self._unreadable(found, f"Complete it, or quote each cell with {comma!r}")
-                row, number = "", rows.line_num + 1
+                row, size, number = "", 0, rows.line_num + 1
         except csv.Error as error:
             found = str(error).replace("unexpected end of data", "a quote that is never closed")
             advice = "Close the quote, or shorten the row; where quotes mean nothing, read it with "
@@ -183,9 +173,10 @@ class TabularFile:
         if not width:
             raise self._unreadable("nothing", "Write it again, with names in the first line")
 
-    def _refuse_separator(self, names: str, sample: str) -> None:
+    def _refuse_separator(self, names: str, row: str, text: io.TextIOWrapper) -> None:
         for other in ";\t|,":
             if names.count(other) > names.count(self._separator):
+                sample = row + text.read(_BLOCK)
                 more = ', decimal=","' if re.search(r"\d,\d", sample) else ""
                 more += ', encoding="cp1252"' if re.search(_NO_TEXT, sample) else ""
                 raise self._unreadable(

@@ -241,7 +241,7 @@ def test_rename(written):
         ({"cost": "price"}, "rename has 'cost'.*Did you mean 'Cost'"),
         ({"Cost": "Make"}, "'Make', 'Cost'. are all 'Make'"),
         ({"Cost": "price", "Make": "price"}, "'Make', 'Cost'. are all 'price'"),
-        ({"Cost": 1}, "new name that is a text; found 1"),
+        ({"Cost": 1}, "new name, a text of its own; found 1"),
     ],
 )
 def test_a_rename_that_does_not_fit_is_refused_at_once(written, read, rename, message):
