@@ -182,8 +182,11 @@ def _frame(table: pa.Table, typed: bool) -> pd.DataFrame:
             known = pc.is_in(words, value_set=pa.array(["true", "false"]))
             parsed = pc.if_else(known, pc.equal(words, "true"), None)
         else:
-            known = pc.match_substring_regex(words, _NUMBER)
-            numbers = pc.if_else(known, words, None).cast(pa.float64())
+            try:
+                numbers = words.cast(pa.float64())
+            except pa.ArrowInvalid:  # one text that is no number
+                known = pc.match_substring_regex(words, _NUMBER)
+                numbers = pc.if_else(known, words, None).cast(pa.float64())
             parsed = pc.if_else(pc.is_finite(numbers), numbers, None)
         if parsed.null_count > column.null_count:
             texts[name] = pc.if_else(pc.is_null(parsed), column, None)

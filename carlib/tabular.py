@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
@@ -62,7 +61,8 @@ class TabularFile:
             self._refuse_others("Parquet" if self.typed else self._compression or "")
             with self._open() as file:
                 columns = (file.schema_arrow if self.typed else file.schema).names
-            if not self.typed and (len(columns) == 1 or self._odd_quotes()):
+            self._quotes = 0 if self.typed else self._count_quotes()
+            if self._quotes % 2 or (len(columns) == 1 and not self.typed):
                 self._refuse_faults()
         index = re.compile(r"__index_level_\d+__" if self.typed else "")
         self.names = [name for name in columns if not index.fullmatch(name)]
@@ -72,7 +72,7 @@ class TabularFile:
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Go through all rows, inside `explaining`; the first batch has none, but the types."""
-        trusted = self.typed
+        trusted = not self._quotes
         with self._open(column_types=dict.fromkeys(["", *self.names], pa.string())) as file:
             schema = file.schema_arrow if self.typed else file.schema
             yield pa.RecordBatch.from_pylist([], schema).select(self.names)
@@ -127,10 +127,9 @@ class TabularFile:
             pyarrow.csv.ConvertOptions(null_values=[""], strings_can_be_null=True, **convert),
         )
 
-    def _odd_quotes(self) -> bool:
+    def _count_quotes(self) -> int:
         with self._bytes() as stream:
-            blocks = iter(lambda: stream.read(_BLOCK), b"")
-            return sum(block.count(b'"') for block in blocks) % 2 == 1
+            return sum(block.count(b'"') for block in iter(lambda: stream.read(_BLOCK), b""))
 
     def _refuse_faults(self) -> None:
         """Raise what is wrong in the first bad row of a CSV file, if there is one."""
@@ -186,4 +185,5 @@ class TabularFile:
 
 
 def _has_line_break(column: pa.Array) -> bool:
-    return pc.any(pc.match_substring_regex(column, "[\r\n]")).as_py() or False
+    cells = column.buffers()[2]
+    return cells is not None and any(end in cells.to_pybytes() for end in (b"\n", b"\r"))
