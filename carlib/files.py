@@ -80,10 +80,10 @@ def iter_cars(
     without rows gives one frame without rows.
 
     Args:
-        path: As in `read_cars`, like `rename` and `encoding`.
-        rename: Our names.
+        path: As in `read_cars`.
+        rename: As in `read_cars`.
         rows: How many rows a frame has, 1 or more; the last one may have fewer.
-        encoding: Of a CSV file.
+        encoding: As in `read_cars`.
 
     Returns:
         An iterator of frames, each with an index that begins at 0.

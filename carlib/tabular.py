@@ -151,7 +151,7 @@ class TabularFile:
             rows = csv.reader(lines(), delimiter=comma, strict=True)
             for cells in rows:
                 names, width = names or row.strip(), width or len(cells)
-                if len(cells) != width or width == 1:
+                if cells and (len(cells) != width or width == 1):
                     self._refuse_separator(names, row, text)
                 if wrong := re.search(rf"[\w ]*{_NO_TEXT}[\w {_NO_TEXT[1:]}*", row):
                     raw = wrong[0].encode(encoding, "surrogateescape")[:60]
