@@ -175,7 +175,7 @@ def _time_limits(engine: Engine) -> str:
     )
 
 
-def lock(connection: Connection, purpose: str, *, whole_session: bool = False) -> None:
+def lock(connection: Connection, purpose: str) -> None:
     """Wait until nobody else in this schema holds the lock of that name, and hold it.
 
     Of this schema only: other learners of the same database are not kept waiting.
@@ -183,11 +183,9 @@ def lock(connection: Connection, purpose: str, *, whole_session: bool = False) -
     Args:
         connection: The lock ends with its transaction.
         purpose: The name of the lock, such as ``carlib.load``.
-        whole_session: True for a lock that ends with the connection instead.
     """
-    function = "pg_advisory_lock" if whole_session else "pg_advisory_xact_lock"
     connection.execute(
-        text(f"SELECT {function}(hashtext(:purpose), hashtext(current_schema()))"),
+        text("SELECT pg_advisory_xact_lock(hashtext(:purpose), hashtext(current_schema()))"),
         {"purpose": purpose},
     )
 

@@ -61,7 +61,7 @@ def cars(engine):
     toyota, honda = car_id(engine, "ABC123"), car_id(engine, "DEF456")
     for number, instant in enumerate(INSTANTS):
         update_car(engine, toyota, {"price": 15000.01 + number}, changed_at=instant)
-        update_car(engine, honda, {"color": 'a "b",\n\\.'}, changed_at=MARCH + MICROSECOND)
+        update_car(engine, honda, {"color": 'a "b", \\.'}, changed_at=MARCH + MICROSECOND)
     update_car(engine, honda, {"color": None, "engine_size": None}, changed_at=APRIL)
     return engine
 
