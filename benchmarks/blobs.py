@@ -2,7 +2,8 @@
 
 All ways carry the same bytes, a Parquet file of 20 columns of random numbers. "Put" is from bytes
 to committed row or synced file; "get" is from there to bytes. The store's put and get include its
-checksums. One column is read through the store beside the whole frame, both decoded.
+checksums; what its put does before, encoding and comparing, is not in it. One column is read
+through the store beside the whole frame, both decoded.
 """
 
 import os
@@ -27,10 +28,9 @@ from benchmarks.timing import (
     stopwatch,
 )
 from carlib import connect
-from carlib.store import rows
-from carlib.store.formats import encode
+from carlib.store import formats
+from carlib.store import store as store_module
 from carlib.store.store import DataFrameStore
-from carlib.transactions import read_committed
 
 SCHEMA = "benchmark_blobs"
 COLUMNS = 20
@@ -82,8 +82,7 @@ def _ways(
 ) -> tuple[dict[str, Callable[[], float]], int]:
     numbers = np.random.default_rng(0).random((count, COLUMNS))
     frame = pd.DataFrame(numbers, columns=[f"c{i}" for i in range(COLUMNS)])
-    encoded = encode(frame, "parquet", "none")
-    data = bytes(encoded.data)
+    data = bytes(formats.encode(frame, "parquet", "none"))
     values = {
         "name": "x", "format": "parquet", "compression": "none", "rows": count, "columns": COLUMNS,
     }  # fmt: skip
@@ -92,12 +91,13 @@ def _ways(
     kept: dict[str, int] = {}
 
     def put_store() -> None:
-        with read_committed(engine) as connection:
-            rows.write(connection, values, encoded.schema, memoryview(data))
+        schema = formats.describe(frame, "parquet", memoryview(data))
+        store._insert(values | {"schema": schema}, memoryview(data))
 
     def get_store() -> memoryview:
-        with engine.connect() as connection:
-            return rows.read(connection, rows.find(connection, "x", None))
+        with store_module._one_snapshot(engine) as connection:
+            row = store_module._find(connection, "x", None)
+            return store_module._read(connection, row)
 
     def put_orm() -> None:
         with Session(engine) as session:
@@ -135,7 +135,7 @@ def _ways(
 
     def put(way: str) -> float:
         with engine.begin() as connection:  # each put meets the same tables, empty
-            connection.execute(text("TRUNCATE dataframe_store, dataframe_store_chunk, blob"))
+            connection.execute(text("TRUNCATE dataframe_store, blob"))
             if LARGE in kept:
                 connection.execute(text("SELECT lo_unlink(:o)"), {"o": kept.pop(LARGE)})
         checkpoint(engine)

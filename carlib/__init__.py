@@ -41,8 +41,7 @@ from carlib.loading.report import LoadReport
 from carlib.lookup import get_car
 from carlib.models import CarBrand, CarInfo, CarInfoHistory, CarModel, LoadLog
 from carlib.store.compare import compare_formats
-from carlib.store.store import DataFrameStore
-from carlib.store.stored_frame import StoredFrame
+from carlib.store.store import DataFrameStore, StoredFrame
 from carlib.tables import Base, create_tables
 
 __all__ = [

@@ -4,12 +4,12 @@ import uuid
 from collections.abc import Sequence
 from statistics import median
 from time import perf_counter
+from typing import Any
 
 import pandas as pd
 from sqlalchemy import Engine, text
 
 from carlib.errors import BadArgument, LossyFormat
-from carlib.store.exact import differences
 from carlib.store.formats import COMPRESSIONS, DEFAULT_COMPRESSION, check_format
 from carlib.store.store import DataFrameStore
 
@@ -19,7 +19,6 @@ COLUMNS = {
     "write_seconds": "float64", "write_spread": "float64", "read_seconds": "float64",
     "read_spread": "float64", "exact": "bool", "lost": "str",
 }  # fmt: skip
-FORGET = text("DELETE FROM dataframe_store_name WHERE name = :name")
 
 
 def compare_formats(
@@ -28,7 +27,7 @@ def compare_formats(
     """Store a frame in each format and get it back, and tell what that cost and what it kept.
 
     The formats take turns, three times, so that a slow minute slows all of them. Nothing of it
-    stays in the store.
+    stays in the store. A put includes reading back and comparing.
 
     Args:
         frame: The frame.
@@ -45,61 +44,44 @@ def compare_formats(
     Raises:
         BadArgument: A format or a compression that is not there, or `frame` is no DataFrame.
     """
-    pairs = [_pair(given) for given in (COMPRESSIONS if formats is None else formats)]
+    asked = [
+        (format, DEFAULT_COMPRESSION) if isinstance(format, str) else format
+        for format in (COMPRESSIONS if formats is None else formats)
+    ]
+    pairs = [(format, check_format(format, compression)) for format, compression in asked]
     if not isinstance(frame, pd.DataFrame):
         raise BadArgument(f"frame is a DataFrame; found a {type(frame).__name__}.")
     store, name = DataFrameStore(engine), f"compare_formats {uuid.uuid4()}"
-    measured: dict[tuple[str, str], list[tuple]] = {pair: [] for pair in pairs}
-    refused: dict[tuple[str, str], str] = {}
-    sizes: dict[tuple[str, str], tuple] = {}
+    rows: dict[tuple[str, str], dict[str, Any]] = {
+        pair: {"exact": False, "write": [], "read": []} for pair in dict.fromkeys(pairs)
+    }
     try:
-        for _ in range(RUNS):
-            for pair in [pair for pair in measured if pair not in refused]:
-                try:
-                    start = perf_counter()
-                    stored = store.put(name, frame, *pair, accept_loss=True)
-                    written = perf_counter()
-                    back = store.get(name, stored.version, allow_pickle=True)
-                    measured[pair].append((written - start, perf_counter() - written))
-                except LossyFormat as error:
-                    refused[pair] = str(error)
-                    continue
-                if pair not in sizes:
-                    listed = store.list()
-                    row = listed[(listed["name"] == name) & (listed["version"] == stored.version)]
-                    sizes[pair] = (
-                        row["bytes"].item(),
-                        row["stored_bytes"].item(),
-                        frame_lost(frame, back),
-                    )
-                store.delete(name, stored.version)
+        for pair, row in [*rows.items()] * RUNS:
+            if "lost" in row and not row["write"]:
+                continue  # refused
+            try:
+                start = perf_counter()
+                stored = store.put(name, frame, *pair, accept_loss=True)
+                row["write"].append(perf_counter() - start)
+            except LossyFormat as error:
+                row["lost"] = str(error)
+                continue
+            start = perf_counter()
+            store.get(name, stored.version, allow_pickle=True)
+            row["read"].append(perf_counter() - start)
+            listed = store.list().query("name == @name").iloc[0]
+            row |= {"bytes": stored.bytes, "stored_bytes": listed["stored_bytes"]}
+            row |= {"exact": not stored.losses, "lost": "; ".join(stored.losses)}
+            store.delete(name, stored.version)
     finally:
         with engine.begin() as connection:
-            connection.execute(
-                text("DELETE FROM dataframe_store WHERE name = :name"), {"name": name}
-            )
-            connection.execute(FORGET, {"name": name})
-    rows = [
-        (*pair, None, None, None, None, None, None, False, refused[pair])
-        if pair in refused
-        else (*pair, *sizes[pair][:2], *_times(measured[pair]), not sizes[pair][2], sizes[pair][2])
-        for pair in measured
-    ]
-    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
-
-
-def frame_lost(frame: pd.DataFrame, back: pd.DataFrame) -> str:
-    """What of a frame did not come back, in one text; empty where all did."""
-    return "; ".join(differences(frame, back))
-
-
-def _pair(given: str | tuple[str, str]) -> tuple[str, str]:
-    format, compression = (given, DEFAULT_COMPRESSION) if isinstance(given, str) else given
-    return format, check_format(format, compression)
-
-
-def _times(runs: list[tuple]) -> tuple[float, float, float, float]:
-    writes, reads = zip(*runs, strict=True)
-    return (
-        median(writes), max(writes) - min(writes), median(reads), max(reads) - min(reads),
-    )  # fmt: skip
+            for table in ("dataframe_store", "dataframe_store_name"):
+                connection.execute(text(f"DELETE FROM {table} WHERE name = :name"), {"name": name})
+    for pair, row in rows.items():
+        row["format"], row["compression"] = pair
+        for what in ("write", "read"):
+            seconds = row.pop(what)
+            if seconds:
+                row[f"{what}_seconds"] = median(seconds)
+                row[f"{what}_spread"] = max(seconds) - min(seconds)
+    return pd.DataFrame([*rows.values()], columns=list(COLUMNS)).astype(COLUMNS)

@@ -1,32 +1,99 @@
 """DataFrameStore: whole frames under a name, each put is a new version, none ever changes."""
 
-import json
-from collections.abc import Iterator, Sequence
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from numbers import Integral
 from typing import Any
 
 import pandas as pd
 import psycopg2
-import pyarrow as pa
 from sqlalchemy import Engine, text
 from sqlalchemy.engine import Connection, Row
+from sqlalchemy.exc import DBAPIError
 
-from carlib.errors import BadArgument, LossyFormat
-from carlib.store import arrow_formats, rows
-from carlib.store.arguments import check_name, check_readable, check_version, positions_of
-from carlib.store.byte_ranges import BlobFile
-from carlib.store.formats import check_format, decode, encode
-from carlib.store.pandas_meta import refuse
-from carlib.store.seal import damaged
-from carlib.store.stored_frame import StoredFrame
-from carlib.store.tables import make_store_tables
+from carlib.errors import (
+    BadArgument,
+    CarlibError,
+    DamagedData,
+    LossyFormat,
+    NotFound,
+    PickleNotAllowed,
+)
+from carlib.store import blob, formats
 from carlib.transactions import read_committed
+
+NAME_BYTES = 1000  # an entry of an index in PostgreSQL has room for 2,704 bytes
+MAX_BYTES = 10**9  # with the row's other values, below the 1 GiB that the server has room for
+
+NOT_IN_JSONB = (psycopg2.errors.ProgramLimitExceeded, psycopg2.DataError)
+TOO_LARGE = (
+    "What is too large, put in several parts, each under a name of its own; or write a file with "
+    "frame.to_parquet(path) and keep its path in a table."
+)
+# A row that another tool has inserted counts as well.
+NEXT_VERSION = text("""
+INSERT INTO dataframe_store_name AS n (name, last_version)
+SELECT :name, coalesce(max(version), 0) + 1 FROM dataframe_store WHERE name = :name
+ON CONFLICT (name) DO UPDATE SET last_version = greatest(n.last_version + 1, excluded.last_version)
+RETURNING last_version
+""")
+# The row without its bytes and its document.
+FIND = """
+SELECT name, version, format, compression, "rows", columns, bytes, sha256, created_at,
+    coalesce(schema, '{}') AS schema, coalesce(octet_length(data), 0) AS actual_bytes
+FROM dataframe_store WHERE name = :name
+"""
+NEWEST = "ORDER BY version DESC LIMIT 1"
+OF_VERSION = "AND version = :version"
+DELETE = "DELETE FROM dataframe_store WHERE name = :name "
+# The sizes of values stored out of line are in their pointers: no byte of them is read.
+LIST = text("""
+SELECT name, version, format, compression, "rows", columns, bytes,
+    coalesce(pg_column_size(data), 0) + coalesce(pg_column_size(document), 0) AS stored_bytes,
+    created_at
+FROM dataframe_store ORDER BY name COLLATE "C", version
+""")
+
+
+@dataclass(frozen=True)
+class StoredFrame:
+    """What a put stored.
+
+    Attributes:
+        name: The frame's name.
+        version: Its version, from 1.
+        format: One of pickle, json, jsonb, parquet, feather.
+        compression: One of none, snappy, gzip, zstd, lz4.
+        rows: The number of rows.
+        columns: The number of columns.
+        bytes: The size of what was stored; for jsonb, of the document's text.
+        sha256: The checksum of these bytes, as 64 hexadecimal digits.
+        created_at: When it was stored, by the server's clock.
+        losses: What is different when it is read back, as accepted; else empty.
+    """
+
+    name: str
+    version: int
+    format: str
+    compression: str
+    rows: int
+    columns: int
+    bytes: int
+    sha256: str
+    created_at: datetime
+    losses: tuple[str, ...] = ()
 
 
 class DataFrameStore:
-    """A store of whole DataFrames in the tables `dataframe_store` and `dataframe_store_chunk`.
+    """A store of whole DataFrames in the table `dataframe_store`.
 
-    The tables are made where they are missing.
+    The table is made where it is missing. Any tool can read what is stored, and a row that another
+    tool inserts is read as well: `data` is a Parquet file, for example, and `sha256` its checksum
+    in hexadecimal digits.
 
     Args:
         engine: From `connect`; its schema is where the frames are.
@@ -36,7 +103,7 @@ class DataFrameStore:
     """
 
     def __init__(self, engine: Engine) -> None:
-        make_store_tables(engine)
+        blob.make_store_tables(engine)
         self._engine = engine
 
     def put(
@@ -49,8 +116,9 @@ class DataFrameStore:
     ) -> StoredFrame:
         """Store a frame as a new version of a name.
 
-        Two writers of one name get two versions, the second waits for the first. A number is used
-        once, also when its version is deleted.
+        The frame is encoded, read back and compared before anything is written. Two writers of one
+        name get two versions, the second waits for the first. A number is used once, also when its
+        version is deleted.
 
         Args:
             name: Any text up to 1,000 bytes of UTF-8 without NUL.
@@ -66,32 +134,40 @@ class DataFrameStore:
 
         Raises:
             BadArgument: A name, format or compression that is not possible, or no frame.
-            LossyFormat: The format can't hold the frame; the message names a format that can.
-            LossyFormat: The frame would come back different; `.losses` says in what.
+            LossyFormat: The format can't hold the frame, its bytes are more than a row can hold (1
+                GB; 256 MB of rows for jsonb), or it would come back different; then `.losses` says
+                in which columns and how.
         """
-        check_name(name)
+        _check(name)
         if not isinstance(frame, pd.DataFrame):
             raise BadArgument(f"frame is a DataFrame; found a {type(frame).__name__}.")
-        compression = check_format(format, compression)
-        encoded = encode(frame, format, compression)
-        if encoded.losses and accept_loss is not True:
+        compression = formats.check_format(format, compression)
+        data = formats.encode(frame, format, compression)
+        # What JSONB holds is far less than half; more than that is more than a statement may have.
+        limit = MAX_BYTES // 2 if format == "jsonb" else MAX_BYTES
+        if len(data) > limit:
+            raise LossyFormat(
+                f"Expected at most {limit:,} bytes as {format}, since a value in PostgreSQL has "
+                f"room for 1 GiB; found {len(data):,}. Nothing was written. {TOO_LARGE}"
+            )
+        if format == "jsonb":
+            data = self._as_jsonb(data)
+        losses = formats.losses(frame, data, format, compression)
+        if losses and accept_loss is not True:
             raise LossyFormat(
                 f"Expected {format} to bring the frame back exactly; it would not: "
-                f"{'; '.join(encoded.losses[:5])}. Nothing was written. Put it with "
+                f"{'; '.join(losses[:5])}. Nothing was written. Put it with "
                 'format="pickle", which keeps everything, or with accept_loss=True.',
-                encoded.losses,
+                losses,
             )
         values: dict[str, Any] = {
-            "name": name,
-            "format": format,
-            "compression": compression,
-            "rows": len(frame),
-            "columns": frame.shape[1],
-        }
-        with _refusals(format), read_committed(self._engine) as connection:
-            row = rows.write(connection, values, encoded.schema, encoded.data)
-        values |= {key: getattr(row, key) for key in ("version", "bytes", "sha256", "created_at")}
-        return StoredFrame(**values, losses=tuple(encoded.losses))
+            "name": name, "format": format, "compression": compression, "rows": len(frame),
+            "columns": frame.shape[1], "schema": formats.describe(frame, format, data),
+        }  # fmt: skip
+        row = self._insert(values, data)
+        told = ("name", "version", "format", "compression", "rows", "columns", "bytes", "sha256")
+        stored = {key: getattr(row, key) for key in (*told, "created_at")}
+        return StoredFrame(**stored, losses=tuple(losses))
 
     def get(
         self,
@@ -106,7 +182,8 @@ class DataFrameStore:
             name: The frame's name.
             version: Which version; None is the newest.
             columns: Names of columns, in the order in which they are wanted; None is all. Of a
-                Parquet blob, no more than its footer and these columns are fetched.
+                Parquet blob that `put` wrote, no more than its footer and these columns are
+                fetched.
             allow_pickle: True to unpickle a frame that is stored as a pickle. A pickle is a
                 program: whoever could write to the database has it run here, with your rights.
 
@@ -116,27 +193,27 @@ class DataFrameStore:
 
         Raises:
             NotFound: There is no such frame, or not in that version.
-            DamagedData: The stored bytes are not those that were written.
+            DamagedData: The stored bytes are not those that were written, or of no known format.
             PickleNotAllowed: It is a pickle, and `allow_pickle` is not True.
-            DamagedData: It was written by another version of carlib.
             BadArgument: It has no such column, or one is asked for twice.
         """
-        check_name(name)
-        check_version(version)
+        _check(name, version)
         with _one_snapshot(self._engine) as connection:
-            row = rows.find(connection, name, version)
-            check_readable(row, allow_pickle)
-            description = json.loads(row.schema_text)
-            if columns is not None and row.format == "parquet":
-                positions = positions_of(row, description["columns"]["labels"], columns)
-                return _read_columns(connection, row, description, positions)
-            data = rows.read(connection, row)
-        frame = decode(data, row.format, row.compression, description, row.rows)
-        if columns is None:
-            return frame
-        chosen = frame.iloc[:, positions_of(row, list(frame.columns), columns)]
-        chosen.attrs["bytes_moved"] = row.bytes
-        return chosen
+            row = _find(connection, name, version)
+            _check_readable(row, allow_pickle)
+            choose = partial(_positions, columns, row)
+            with _damage(row):
+                # A row that another tool has inserted lacks the checksums of its parts.
+                if columns is not None and row.format == "parquet" and "footer" in row.schema:
+                    fetch = partial(blob.fetch, connection, row)
+                    return formats.read_columns(row.actual_bytes, row.schema, fetch, choose)
+                data = _read(connection, row)
+        with _damage(row):
+            frame = formats.decode(data, row.format, row.compression)
+        if columns is not None:
+            frame = frame.iloc[:, choose(frame.columns)]
+            frame.attrs["bytes_moved"] = len(data)
+        return frame
 
     def list(self) -> pd.DataFrame:
         """Show what is stored, without reading any of it.
@@ -146,7 +223,7 @@ class DataFrameStore:
             blob's size), stored_bytes (in the table, after TOAST), created_at.
         """
         with self._engine.connect() as connection:
-            result = connection.execute(rows.LIST)
+            result = connection.execute(LIST)
             frame = pd.DataFrame(result.all(), columns=list(result.keys()))
         whole = ("version", "rows", "columns", "bytes", "stored_bytes")
         instants = pd.to_datetime(frame["created_at"], utc=True).dt.as_unit("us")
@@ -163,14 +240,42 @@ class DataFrameStore:
         Raises:
             NotFound: There was none.
         """
-        check_name(name)
-        check_version(version)
-        query = rows.DELETE if version is None else rows.DELETE + " AND version = :version"
+        _check(name, version)
+        query = text(DELETE if version is None else DELETE + OF_VERSION)
         with read_committed(self._engine) as connection:
-            count = connection.execute(text(query), {"name": name, "version": version}).rowcount
+            count = connection.execute(query, {"name": name, "version": version}).rowcount
             if not count:
-                raise rows.not_found(name, version)
+                raise _not_found(name, version)
         return count
+
+    def _insert(self, values: Mapping[str, Any], data: memoryview) -> Row:
+        """Add a row with the next version of its name, and return it without its bytes."""
+        sizes = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+        content = {"data": data}
+        if values["format"] == "jsonb":
+            content = {"document": memoryview(b"\1" + data)}  # the version of its binary form
+        with read_committed(self._engine) as connection:
+            version = connection.scalar(NEXT_VERSION, {"name": values["name"]})
+            blob.insert(connection, {**values, "version": version, **sizes, **content})
+            return _find(connection, values["name"], version)
+
+    def _as_jsonb(self, data: memoryview) -> memoryview:
+        """The document's text as the server gives it out: it writes numbers in its own way."""
+        query = text("SELECT CAST(CAST(:document AS jsonb) AS text)")
+        with self._engine.connect() as connection:
+            try:
+                document = connection.scalar(query, {"document": str(data, "utf8")})
+            except DBAPIError as error:
+                if not isinstance(error.orig, NOT_IN_JSONB):
+                    raise
+                refusal = error.orig.diag
+                raise LossyFormat(
+                    "Expected a document that JSONB can hold, with at most 256 MiB of rows; "
+                    f"PostgreSQL refused it: {refusal.message_primary} "
+                    f"({refusal.message_detail or 'too large'}). Nothing was written. Put the "
+                    f'frame with format="json" or format="parquet". {TOO_LARGE}'
+                ) from error
+        return memoryview(document.encode())
 
 
 @contextmanager
@@ -182,21 +287,88 @@ def _one_snapshot(engine: Engine) -> Iterator[Connection]:
 
 
 @contextmanager
-def _refusals(format: str) -> Iterator[None]:
-    """Say in our words what the server said of a document that it can't hold."""
+def _damage(row: Row) -> Iterator[None]:
+    """Name what pandas, pyarrow or pickle say of bytes that they can't read."""
     try:
         yield
-    except (psycopg2.errors.ProgramLimitExceeded, psycopg2.errors.DataError) as error:
-        raise refuse(format, "a value", f"PostgreSQL refused it ({error})", "parquet") from error
+    except (CarlibError, DBAPIError, psycopg2.Error, MemoryError):
+        raise
+    except Exception as error:  # of any type: they have many
+        raise DamagedData(
+            f"Expected {_describe(row)} as it was written; found damage ({error}). Bring the "
+            "row back from a backup, or delete this version and get an older one."
+        ) from error
 
 
-def _read_columns(
-    connection: Connection, row: Row, description: dict, positions: Sequence[int]
-) -> pd.DataFrame:
-    file = BlobFile(connection, row)
+def _find(connection: Connection, name: str, version: int | None) -> Row:
+    """Find a version, or the newest one."""
+    query = text(FIND + (NEWEST if version is None else OF_VERSION))
+    row = connection.execute(query, {"name": name, "version": version}).one_or_none()
+    if row is None:
+        raise _not_found(name, version)
+    return row
+
+
+def _read(connection: Connection, row: Row) -> memoryview:
+    """Fetch all bytes of a row, or its document's text, and check them."""
+    data = blob.fetch_all(connection, row)
+    if hashlib.sha256(data).hexdigest() != row.sha256:
+        raise ValueError("another checksum of its bytes")
+    return data
+
+
+def _check(name: Any, version: Any = None) -> None:
     try:
-        frame = arrow_formats.decode(file, row.format, description, row.rows, positions)
-    except pa.ArrowException as error:
-        raise damaged(row, f"bytes that Arrow can't read ({error})") from error
-    frame.attrs["bytes_moved"] = file.moved
-    return frame
+        fits = "\0" not in name and len(name.encode()) <= NAME_BYTES
+    except (AttributeError, TypeError, UnicodeEncodeError):
+        fits = False
+    if not fits:
+        raise BadArgument(
+            f"name is a text of at most {NAME_BYTES:,} bytes of UTF-8 without NUL; found {name!r}."
+        )
+    whole = isinstance(version, Integral) and not isinstance(version, bool)
+    if version is not None and not (whole and 1 <= version < 2**31):
+        raise BadArgument(f"version is a whole number from 1, or None; found {version!r}.")
+
+
+def _check_readable(row: Row, allow_pickle: bool) -> None:
+    if row.compression not in formats.COMPRESSIONS.get(row.format, ()):
+        raise DamagedData(
+            f"Expected {_describe(row)} in a format of carlib ({', '.join(formats.COMPRESSIONS)}); "
+            f"found {row.format!r} with compression {row.compression!r}. Correct the row, or "
+            "update carlib."
+        )
+    if row.format == "pickle" and allow_pickle is not True:
+        raise PickleNotAllowed(
+            f"Expected allow_pickle=True for {_describe(row)}. A pickle is a program that runs "
+            "when it is loaded, with all your rights, and the database can't tell who wrote it. "
+            "Pass allow_pickle=True if you trust everybody who can write to this table."
+        )
+
+
+def _positions(columns: Any, row: Row, labels: pd.Index) -> list[int]:
+    """Where the wanted columns stand."""
+    places = {label: place for place, label in enumerate(labels)}
+    try:
+        unknown = [name for name in columns if name not in places]
+        once = len(set(columns)) == len(columns) and not isinstance(columns, str)
+    except TypeError:
+        once = False
+    if not once:
+        raise BadArgument(f"columns is a list of names, each once; found {columns!r}.")
+    if unknown:
+        some = ", ".join(map(repr, labels[:20]))
+        raise BadArgument(f"{_describe(row)} has no column {unknown[0]!r}. It has {some}.")
+    return [places[name] for name in columns]
+
+
+def _describe(row: Row) -> str:
+    return f"the frame {row.name!r}, version {row.version} ({row.format})"
+
+
+def _not_found(name: str, version: int | None) -> NotFound:
+    which = "" if version is None else f" in version {version}"
+    return NotFound(
+        f"Expected a frame stored as {name!r}{which}; found none. The store's list() shows what "
+        "is there."
+    )

@@ -56,7 +56,8 @@ def test_a_deleted_number_is_not_used_again(store):
 
 def test_list_shows_everything(store):
     assert store.list().empty
-    stored = [store.put("x", wide(), format=f, compression="none") for f in FORMATS]
+    frame = wide().round(6)  # which JSON keeps too
+    stored = [store.put("x", frame, format=f, compression="none") for f in FORMATS]
     listed = store.list()
     assert list(listed.columns) == [
         "name", "version", "format", "compression", "rows", "columns", "bytes", "stored_bytes",
@@ -112,7 +113,7 @@ def test_a_flipped_byte_anywhere_is_noticed(store, engine, format):
 
 def test_a_changed_document_is_noticed(store, engine):
     store.put("x", SMALL, format="jsonb")
-    run(engine, "UPDATE dataframe_store SET document = jsonb_set(document, '{columns,A,1}', '7')")
+    run(engine, "UPDATE dataframe_store SET document = jsonb_set(document, '{data,1,A}', '7')")
     with pytest.raises(DamagedData, match="'x', version 1"):
         store.get("x")
     run(engine, "UPDATE dataframe_store SET document = NULL")
@@ -136,10 +137,10 @@ def test_the_checksum_is_that_of_sql(store, engine):
 def test_bytes_are_stored_as_they_are(store, engine):
     found = run(
         engine,
-        "SELECT attrelid::regclass::text, attstorage::text FROM pg_attribute WHERE attname = 'data'"
-        " AND attrelid IN ('dataframe_store'::regclass, 'dataframe_store_chunk'::regclass)",
-    ).all()
-    assert sorted(map(tuple, found)) == [("dataframe_store", "e"), ("dataframe_store_chunk", "e")]
+        "SELECT attstorage::text FROM pg_attribute WHERE attname = 'data'"
+        " AND attrelid = 'dataframe_store'::regclass",
+    ).scalar()
+    assert found == "e"
 
 
 def test_a_partial_read_is_the_whole_for_every_selection(store):
@@ -219,6 +220,7 @@ def test_attrs_are_not_stored(store):
 def test_compare_formats(engine):
     frame = generate_cars(300).assign(price=lambda f: f["price"].astype(float))
     frame["tuple"] = pd.Series([(1, 2)] * 300, dtype=object)
+    frame["raw"] = [b"\xff"] * 300
     table = compare_formats(frame, engine, [*FORMATS, ("parquet", "snappy")])
     assert list(table.columns) == [
         "format", "compression", "bytes", "stored_bytes", "write_seconds", "write_spread",
@@ -230,7 +232,7 @@ def test_compare_formats(engine):
     assert not by["exact"].drop(("pickle", "zstd")).any()
     assert "tuple" in by.loc[("parquet", "zstd"), "lost"]
     refused = by.loc[("json", "zstd")]
-    assert "'tuple'" in refused["lost"]
+    assert "'raw'" in refused["lost"]
     assert pd.isna(refused["bytes"])
     held = by[by["bytes"].notna()]
     assert (held[["bytes", "stored_bytes", "write_seconds", "read_seconds"]] > 0).all(axis=None)

@@ -5,8 +5,7 @@ import os
 import numpy as np
 import pandas as pd
 from sqlalchemy import text
-
-from carlib.store.exact import differences
+from store_exact import differences
 
 __all__ = ["SMALL", "Trap", "damage", "differences", "run", "wide"]
 
@@ -33,10 +32,10 @@ def run(engine, sql, **values):
         return connection.execute(text(sql), values)
 
 
-def damage(engine, position, table="dataframe_store"):
+def damage(engine, position):
     """Flip the lowest bit of a byte."""
     run(
         engine,
-        f"UPDATE {table} SET data = set_byte(data, :p, get_byte(data, :p) # 1)",
+        "UPDATE dataframe_store SET data = set_byte(data, :p, get_byte(data, :p) # 1)",
         p=position,
     )

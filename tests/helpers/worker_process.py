@@ -18,7 +18,6 @@ from fault_injection import before_each_statement, holds
 from sqlalchemy import Engine
 
 import carlib
-from carlib.store import rows
 
 _forks = multiprocessing.get_context("forkserver")
 _forks.set_forkserver_preload([__name__])
@@ -87,8 +86,7 @@ def load_generated(engine: Engine, rows: int) -> int:
 
 
 def put_frame(engine: Engine, frame: pd.DataFrame) -> int:
-    """Store a frame, in chunks where it is larger than 1000 bytes; returns its version."""
-    rows.CHUNK_BYTES = 1000
+    """Store a frame; returns its version."""
     return carlib.DataFrameStore(engine).put("x", frame, compression="none").version
 
 

@@ -1,4 +1,4 @@
-"""What differs between a frame and what came back: values, dtypes, labels, index, everything.
+"""The judge of round trips: what differs between a frame and what came back, in anything.
 
 No tolerance: 0.1 and the next float after it differ, 1 and 1.0 do, -0.0 and 0.0, Decimal("1.5") and
 Decimal("1.50"), None and NaN. Two NaN are equal. `DataFrame.attrs` are notes on a frame, not part
