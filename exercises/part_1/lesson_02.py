@@ -201,6 +201,16 @@ UNLOADABLE = Query(
             ),
         ),
         WrongAnswer(
+            answer="""
+                SELECT line, price FROM staging
+                WHERE NOT pg_input_is_valid(price, 'numeric') OR price::numeric < 0
+            """,
+            hint=(
+                "The missing price is not found: of NULL nobody can say whether it is valid, so "
+                "`NOT` gives NULL. And NaN is valid, and not below 0."
+            ),
+        ),
+        WrongAnswer(
             replace={"NOT BETWEEN 0 AND 9999999999": "< 0"},
             hint="NaN passed: it is sorted above all numbers, so it is not below 0.",
         ),
