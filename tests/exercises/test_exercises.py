@@ -106,48 +106,45 @@ ALSO_RIGHT = {
     );
     CREATE INDEX ON dealer (brand_id);
     """,
-    "foreign_keys": """
-    SELECT c.conname, t.relname FROM pg_constraint c JOIN pg_class t ON t.oid = c.confrelid
-    WHERE c.contype = 'f' AND c.conrelid::regclass::text IN ('car_info', 'car_model')
-    ORDER BY 2 DESC
-    """,
     "add_model": """
     INSERT INTO car_model (name, brand_id)
     VALUES ('DMC-12', (SELECT brand_id FROM car_brand WHERE name = 'DeLorean'))
     RETURNING model_id;
     """,
-    "sold_out_brands": """
-    SELECT name FROM car_brand EXCEPT
-    SELECT b.name FROM car_brand b JOIN car_model USING (brand_id)
-    JOIN car_info c USING (model_id) WHERE c.status
+    "missing_index": "CREATE INDEX by_visitor ON viewing USING btree (visitor, seen_on)",
+    "copy_cars": """
+    def copy_cars(connection, cars):
+        from io import StringIO
+        lines = cars.to_csv(columns=["price", "vin", "color"], index=False, header=False)
+        with connection.connection.cursor() as cursor, cursor.connection.cursor() as other:
+            other.copy_expert("COPY staging (price, vin, color) FROM STDIN (FORMAT csv)",
+                              StringIO(lines))
     """,
-    "average_price": """
-    SELECT b.name, x.name, average FROM car_brand b JOIN (
-        SELECT brand_id, name, round(sum(price) / count(*), 2) AS average, count(*) AS n
-        FROM car_model JOIN car_info USING (model_id) GROUP BY model_id) x USING (brand_id)
-    WHERE n > 2
+    "add_models": """
+    MERGE INTO car_model m USING (
+        SELECT brand_id, model FROM staging JOIN car_brand ON name = brand GROUP BY 1, 2) s
+    ON (m.brand_id, m.name) = (s.brand_id, s.model)
+    WHEN NOT MATCHED THEN INSERT (brand_id, name) VALUES (s.brand_id, s.model)
     """,
-    "split_cars": """
-    def split(cars):
-        pairs = sorted(set(zip(cars["brand"], cars["model"])))
-        return {
-            "car_model": cars.__class__(pairs, columns=["brand", "name"]),
-            "car_brand": cars.groupby("brand", as_index=False).size()
-                             .set_axis(["name", "size"], axis=1)[["name"]],
-        }
+    "unloadable": """
+    SELECT line, price FROM staging
+    WHERE price IS NULL OR price !~ '^[0-9]+([.][0-9]*)?$' ORDER BY 1 DESC
     """,
-    "add_car": """
-    from sqlalchemy import select, insert, literal, true
-    from carlib import CarBrand, CarInfo, CarModel
-
-    def add_car(connection, brand, model, vin, price):
-        chosen = (
-            select(CarModel.model_id, literal(vin), literal(price), true())
-            .join(CarBrand).where(CarBrand.name == brand, CarModel.name == model)
-        )
-        names = ["model_id", "vin", "price", "status"]
-        with connection.begin_nested():
-            return connection.execute(insert(CarInfo).from_select(names, chosen)).rowcount
+    "load_batches": """
+    def load_batches(connection, batches):
+        left_out = []
+        for number in range(len(batches)):
+            savepoint = connection.begin_nested()
+            try:
+                for car in batches[number]:
+                    connection.exec_driver_sql(
+                        "INSERT INTO arrival (price, vin) VALUES (%(price)s, %(vin)s)", car)
+            except Exception:
+                savepoint.rollback()
+                left_out += [number]
+            else:
+                savepoint.commit()
+        return left_out
     """,
     "new_vins": "SELECT vin FROM delta WHERE vin NOT IN (SELECT vin FROM car_info) GROUP BY vin",
     "guarded_upsert": """

@@ -22,13 +22,13 @@ def ask_the_database(driver: WidgetDriver, evaluate: Evaluate, engine: Engine) -
     values: dict[str, str] = {}
     answers = set()
     for label, text in [
-        ("price", "9000"), ("litres", "1.4"), ("VIN", "TYPED1"),
-        ("price", "-50"), ("price", "9000"), ("litres", "0"), ("litres", "1.4"), ("VIN", taken),
+        ("price", "9000"), ("liters", "1.4"), ("VIN", "TYPED1"),
+        ("price", "-50"), ("price", "9000"), ("liters", "0"), ("liters", "1.4"), ("VIN", taken),
     ]:  # fmt: skip
         values[label] = text
         driver.type(label, text)
         if len(values) == 3:
-            given = f"vin={values['VIN']!r}, price={values['price']}, litres={values['litres']}"
+            given = f"vin={values['VIN']!r}, price={values['price']}, liters={values['liters']}"
             answer = evaluate(f"attempt(insert_car, {given})")
             driver.expect(f"PostgreSQL: {answer}")
             answers.add(answer)
@@ -118,11 +118,10 @@ def try_formats(driver: WidgetDriver, evaluate: Evaluate, engine: Engine) -> Non
 
 
 def estimate_growth(driver: WidgetDriver, evaluate: Evaluate, engine: Engine) -> None:
-    """Lesson 6: how much changes and for how long is dragged; two sizes are estimated."""
-    for changed, lasting in [(0.9, 0.5), (0.05, 0.9)]:
-        percent = driver.drag("% changed", changed)
-        days = driver.drag("days", lasting).replace(",", "")
-        driver.expect(evaluate(f"estimate({percent}, {days})"))
+    """Lesson 6: how much changes each day is dragged; two sizes are estimated."""
+    for changed in (0.9, 0.05):
+        percent = driver.drag("% a day", changed)
+        driver.expect(evaluate(f"estimate({percent})"))
 
 
 CASES: dict[str, Callable[[WidgetDriver, Evaluate, Engine], None]] = {
