@@ -272,8 +272,8 @@ UPSERT_WITH_HISTORY = Change(
     hints=(
         "The two clauses of the MERGE are those of the lesson's second stage, with fewer columns; "
         "then `RETURNING` hands on the rows as they were.",
-        "`RETURNING merge_action() AS action, old.*` returns a row for each car that was written; "
-        "of an inserted one all old values are NULL.",
+        "`merge_action()` names what was done to a row, and `old.*` are its values from before; "
+        "for an inserted one, all of these are NULL.",
         "The last line chooses by `action` what goes into the history, which is what was updated.",
     ),
     solution="""
