@@ -253,8 +253,8 @@ GUARDED_UPSERT = Change(
 UPSERT_WITH_HISTORY = Change(
     name="upsert_with_history",
     question=(
-        "Bring the same `delta (model_id, vin, color, price)` in once more, and remember what it "
-        "replaces, in one statement: new cars are inserted, available (`status` true), changed "
+        "Bring the same `delta (model_id, vin, color, price)` in once more, in one statement, and "
+        "remember what it replaces. New cars are inserted, available (`status` true); changed "
         "ones get the delta's color and price, and the values that these had before go to "
         "`car_info_history`. All of it happens at `'1990-11-15 11:00Z'`, which is also the "
         "`valid_from` of what is written; the cars hold their values since 1 January 1990."
