@@ -5,6 +5,12 @@ import pandas as pd
 from exercises.exercise import Setup, WrongAnswer
 from exercises.kinds import Change, Function, Query
 
+
+def _table(*rows: str) -> str:
+    """A small table, set in a typewriter face with its spaces kept."""
+    return "".join(f"\n`{row}`".replace(" ", "\u00a0") for row in rows) + "\n"
+
+
 # Six Wartburgs, two of them without a color.
 _CARS = """
     INSERT INTO car_brand (name) VALUES ('Wartburg');
@@ -18,13 +24,34 @@ _CARS = """
     JOIN car_brand AS b ON b.name = 'Wartburg' JOIN car_model USING (brand_id);
 """
 
+# What comes for them: a new price, two cars as they are, a color that was missing, a new car.
+_KEYED_DELTA = """
+    CREATE TABLE delta (model_id uuid, vin text, color text, price numeric);
+    INSERT INTO delta
+    SELECT model_id, car.*
+    FROM (VALUES ('W-7', 'Gray', 2500), ('W-4', 'Green', 1500), ('W-3', 'Blue', 1800),
+                 ('W-2', NULL, 2000), ('W-1', 'Red', 2100)) AS car (vin, color, price)
+    JOIN car_brand AS b ON b.name = 'Wartburg' JOIN car_model USING (brand_id);
+"""
+
 CHANGED_CARS = Query(
     name="changed_cars",
     question=(
-        "A table `delta (vin, price, color)` holds what has come. Which cars of `car_info` does it "
-        "change? Return the VINs of the known cars whose price or color is another one in the "
-        "delta; a color that was missing and is there now is another one, and so is one that was "
-        "there and is missing now. New cars are not asked for."
+        "On the left the cars that we have, on the right a table `delta (vin, price, color)` with "
+        "what has come; a dash stands for NULL."
+        + _table(
+            "car_info                delta",
+            "vin  price  color       vin  price    color",
+            "W-1  2300   Red         W-1  2100     Red",
+            "W-2  2000   -           W-2  2000     -",
+            "W-3  1800   -           W-3  1800     Blue",
+            "W-4  1500   Green       W-4  1500     -",
+            "W-5  1200   White       W-5  1100     Blue",
+            "W-6  1000   Black       W-6  1000.00  Black",
+            "                        W-7  2500     Gray",
+        )
+        + "Which cars of `car_info` does the delta change? Return their VINs: W-1, W-3, W-4 and "
+        "W-5. A color that came or went is a change; a new car is not asked for."
     ),
     hints=(
         "A car that is known is in both tables: a join on the VIN puts its old values next to its "
@@ -98,95 +125,11 @@ CHANGED_CARS = Query(
         + """
             CREATE TABLE delta (vin text, price numeric, color text);
             INSERT INTO delta VALUES
-                ('W-7', 2500, 'Grey'), ('W-6', 1000.00, 'Black'), ('W-5', 1100, 'Blue'),
+                ('W-7', 2500, 'Gray'), ('W-6', 1000.00, 'Black'), ('W-5', 1100, 'Blue'),
                 ('W-4', 1500, NULL), ('W-3', 1800, 'Blue'), ('W-2', 2000, NULL),
                 ('W-1', 2100, 'Red')
         """,
-        note=(
-            "six cars, W-1 to W-6, and the table `delta` are added. The delta has another price "
-            "for W-1, a color for W-3, which had none, no color for W-4, which had one, another "
-            "price and color for W-5, the same values for W-2 and W-6, and the new car W-7."
-        ),
-    ),
-)
-
-NEW_VINS = Query(
-    name="new_vins",
-    question=(
-        "A table `delta (vin, price, color)` holds what has come. Which VINs in it are new, in no "
-        "row of `car_info`? Return each of them once; a row of the delta without a VIN does not "
-        "count."
-    ),
-    hints=(
-        "Asked for is something that does not exist: a car in `car_info` with that VIN.",
-        "`NOT EXISTS (SELECT ...)` keeps the rows for which the inner query finds nothing, also "
-        "those whose VIN is NULL: NULL equals nothing.",
-        "Both tables have a column `vin`; give each table a short name and write it before the "
-        "column. `DISTINCT` leaves each VIN once.",
-    ),
-    solution="""
-        SELECT DISTINCT d.vin
-        FROM delta AS d
-        WHERE d.vin IS NOT NULL  --?
-          AND NOT EXISTS (SELECT FROM car_info AS c WHERE c.vin = d.vin)  --?
-    """,
-    wrong=(
-        WrongAnswer(
-            replace={"d.vin IS NOT NULL\n  AND ": ""},
-            hint=(
-                "The row without a VIN is among them: no car has NULL as its VIN. Without a VIN, "
-                "nobody can say whether a car is new."
-            ),
-        ),
-        WrongAnswer(
-            replace={"c.vin = d.vin": "vin = vin"},
-            hint=(
-                "Inside the inner query `vin` is the nearest one, that of `car_info`, on both "
-                "sides: it is always equal to itself. Say which table each belongs to."
-            ),
-        ),
-        WrongAnswer(
-            replace={"DISTINCT ": ""},
-            hint="A VIN that came twice is there twice. Each is asked for once.",
-        ),
-        WrongAnswer(
-            answer="""
-                SELECT DISTINCT d.vin
-                FROM delta AS d LEFT JOIN car_info AS c USING (vin)
-                WHERE d.vin IS NOT NULL AND c.color IS NULL
-            """,
-            hint=(
-                "A known car is among them: it has no color. To see that a `LEFT JOIN` found no "
-                "partner, look at a column that is never NULL in a partner."
-            ),
-        ),
-        WrongAnswer(
-            replace={"NOT EXISTS": "EXISTS"},
-            hint="Those VINs are known. The new ones are the others.",
-        ),
-        WrongAnswer(
-            answer="""
-                SELECT DISTINCT d.vin
-                FROM delta AS d JOIN car_info AS c ON c.vin <> d.vin
-            """,
-            hint=(
-                "That finds, for each VIN of the delta, some car that has another one, and there "
-                "is nearly always one. No car may have the same."
-            ),
-        ),
-    ),
-    setup=Setup(
-        sql=_CARS
-        + """
-            CREATE TABLE delta (vin text, price numeric, color text);
-            INSERT INTO delta VALUES
-                ('W-8', 2600, 'Blue'), ('W-1', 2300, 'Red'), (NULL, 900, 'Grey'),
-                ('W-2', 2000, NULL), ('W-7', 2500, 'Grey'), ('W-8', 2550, 'Blue')
-        """,
-        note=(
-            "six cars, W-1 to W-6, and the table `delta` are added. The delta has the known cars "
-            "W-1 and W-2, the new ones W-7, once, and W-8, twice, and a row without a VIN."
-        ),
+        note="these cars are added to `car_info`, of the brand Wartburg, and the table `delta`.",
     ),
 )
 
@@ -196,7 +139,17 @@ GUARDED_UPSERT = Change(
         "A table `delta (model_id, vin, color, price)` holds what has come, each VIN once. Bring "
         "it into `car_info`, in one statement, as an upsert: a new car is inserted, available "
         "(`status` true); a known one gets the delta's color and price. A car that has both "
-        "already is left alone: it is not written again with the same values."
+        "already is not written again."
+        + _table(
+            "car_info                delta                   then",
+            "vin  price  color       vin  price  color       ",
+            "W-1  2300   Red         W-1  2100   Red         written",
+            "W-2  2000   -           W-2  2000   -           left alone",
+            "W-3  1800   -           W-3  1800   Blue        written",
+            "W-4  1500   Green       W-4  1500   Green       left alone",
+            "                        W-7  2500   Gray        inserted",
+        )
+        + "A dash stands for NULL; W-5 and W-6 are known too, and not in the delta."
     ),
     hints=(
         "`INSERT INTO ... SELECT ... ON CONFLICT (column) DO ...` inserts rows, and says what to "
@@ -275,21 +228,12 @@ GUARDED_UPSERT = Change(
     # A row that is written again gets another place in the table, its ctid, even for equal values.
     setup=Setup(
         sql=_CARS
+        + _KEYED_DELTA
         + """
-            CREATE TABLE delta (model_id uuid, vin text, color text, price numeric);
-            INSERT INTO delta
-            SELECT model_id, car.*
-            FROM (VALUES ('W-7', 'Grey', 2500), ('W-4', 'Green', 1500), ('W-3', 'Blue', 1800),
-                         ('W-2', NULL, 2000), ('W-1', 'Red', 2100)) AS car (vin, color, price)
-            JOIN car_brand AS b ON b.name = 'Wartburg' JOIN car_model USING (brand_id);
             CREATE TEMPORARY TABLE place_before ON COMMIT DROP AS
             SELECT vin, ctid AS place FROM car_info WHERE vin LIKE 'W-_'
         """,
-        note=(
-            "six cars, W-1 to W-6, and the table `delta` are added. The delta has another price "
-            "for W-1, the same values for W-2, which has no color, and for W-4, a color for W-3, "
-            "which had none, and the new car W-7."
-        ),
+        note="these cars are added to `car_info`, of the brand Wartburg, and the table `delta`.",
     ),
     one_statement=True,
     probe="""
@@ -306,6 +250,109 @@ GUARDED_UPSERT = Change(
 )
 
 
+UPSERT_WITH_HISTORY = Change(
+    name="upsert_with_history",
+    question=(
+        "Bring the same `delta (model_id, vin, color, price)` in once more, and remember what it "
+        "replaces, in one statement: new cars are inserted, available (`status` true), changed "
+        "ones get the delta's color and price, and the values that these had before go to "
+        "`car_info_history`. All of it happens at `'1990-11-15 11:00Z'`, which is also the "
+        "`valid_from` of what is written; the cars hold their values since 1 January 1990."
+        + _table(
+            "car_info                delta                   history",
+            "vin  price  color       vin  price  color       price  color",
+            "W-1  2300   Red         W-1  2100   Red         2300   Red",
+            "W-2  2000   -           W-2  2000   -           ",
+            "W-3  1800   -           W-3  1800   Blue        1800   -",
+            "W-4  1500   Green       W-4  1500   Green       ",
+            "                        W-7  2500   Gray        ",
+        )
+        + "Cars that are as they were get no row of history, and neither does a new one."
+    ),
+    hints=(
+        "The two clauses of the MERGE are those of the lesson's second stage, with fewer columns; "
+        "then `RETURNING` hands on the rows as they were.",
+        "`RETURNING merge_action() AS action, old.*` returns a row for each car that was written; "
+        "of an inserted one all old values are NULL.",
+        "The last line chooses by `action` what goes into the history, which is what was updated.",
+    ),
+    solution="""
+        WITH merged AS (
+            MERGE INTO car_info AS c
+            USING delta AS d ON c.vin = d.vin
+            WHEN MATCHED AND (c.color, c.price) IS DISTINCT FROM (d.color, d.price) THEN UPDATE  --?
+                SET color = d.color, price = d.price, valid_from = '1990-11-15 11:00Z'  --?
+            WHEN NOT MATCHED THEN  --?
+                INSERT (model_id, vin, color, price, status, valid_from)  --?
+                VALUES (d.model_id, d.vin, d.color, d.price, true, '1990-11-15 11:00Z')  --?
+            RETURNING merge_action() AS action, old.*  --?
+        )
+        INSERT INTO car_info_history (car_id, model_id, engine_size, vin, color, price, status,
+                                      valid_from, "timestamp", operation)
+        SELECT car_id, model_id, engine_size, vin, color, price, status,  --?
+               valid_from, '1990-11-15 11:00Z', 'update'  --?
+        FROM merged  --?
+        WHERE action = 'UPDATE'  --?
+    """,
+    wrong=(
+        WrongAnswer(
+            replace={"old.*": "new.*"},
+            hint=(
+                "`new.*` are the values that the cars have now, and those are in `car_info` "
+                "anyway. What is replaced is lost unless the history keeps the old ones."
+            ),
+        ),
+        WrongAnswer(
+            replace={" AND (c.color, c.price) IS DISTINCT FROM (d.color, d.price)": ""},
+            hint=(
+                "Cars that did not change have been written, and have a row of history that says "
+                "they did. A guard behind `MATCHED` leaves them alone."
+            ),
+        ),
+        WrongAnswer(
+            replace={
+                "(c.color, c.price) IS DISTINCT FROM (d.color, d.price)": (
+                    "(c.color <> d.color OR c.price <> d.price)"
+                )
+            },
+            hint=(
+                "The car that had no color still has none: NULL compared by `<>` gives NULL, and "
+                "the guard lets pass only what is true."
+            ),
+        ),
+        WrongAnswer(
+            replace={"\nWHERE action = 'UPDATE'": ""},
+            hint=(
+                "A new car has no values from before: all of `old` is NULL there, and the history "
+                "refuses it. Choose the rows whose action is an update."
+            ),
+        ),
+        WrongAnswer(
+            replace={", valid_from = '1990-11-15 11:00Z'\n": "\n"},
+            hint=(
+                "The new values hold since the instant of the load. With the `valid_from` of the "
+                "old ones, both would hold at the same time."
+            ),
+        ),
+    ),
+    setup=Setup(
+        sql=_CARS
+        + _KEYED_DELTA
+        + "UPDATE car_info SET valid_from = '1990-01-01 00:00Z' WHERE vin LIKE 'W-_';",
+        note="these cars are added to `car_info`, of the brand Wartburg, and the table `delta`.",
+    ),
+    one_statement=True,
+    probe="""
+        SELECT 'Car ' || vin AS what, color, price, status, valid_from, NULL AS "until"
+        FROM car_info WHERE vin LIKE 'W-_'
+        UNION ALL
+        SELECT 'History of ' || vin, color, price, status, valid_from, "timestamp"
+        FROM car_info_history WHERE vin LIKE 'W-_'
+        ORDER BY what, valid_from
+    """,
+)
+
+
 def _two_deliveries() -> tuple[pd.DataFrame, pd.DataFrame]:
     """The same cars before and after, in another order, one of them gone and two new."""
     cars = [
@@ -315,12 +362,12 @@ def _two_deliveries() -> tuple[pd.DataFrame, pd.DataFrame]:
         ("W-4", "Green", 1500, None, 1500),  # a color went
         ("W-5", "White", 1200, "White", 1200),  # nothing
         ("W-6", "Paint 31", 500, "Paint 3", 1500),  # a digit moved
-        ("W-7", "Grey", None, "Grey", 0),  # a price came, and it is 0
+        ("W-7", "Gray", None, "Gray", 0),  # a price came, and it is 0
         ("W-8", None, 900, "", 900),  # a color came, and it is an empty text
         ("W-9", "Black", None, "Black", None),  # no price before, none now
     ]
     gone: list[tuple] = [("W-0", "Red", 100)]
-    added: list[tuple] = [("X-1", "Grey", 2500), ("X-2", None, 2600)]
+    added: list[tuple] = [("X-1", "Gray", 2500), ("X-2", None, 2600)]
     columns = ["vin", "color", "price"]
     old = pd.DataFrame(gone + [car[:3] for car in cars], columns=columns)
     new = pd.DataFrame([(car[0], *car[3:]) for car in reversed(cars)] + added, columns=columns)
@@ -337,8 +384,25 @@ COMPARE_FRAMES = Function(
     question=(
         "Write `changed(old, new)`. Each is a frame with the columns `vin`, `color` and `price`, "
         "each VIN once in it, in any order. It returns a list of the VINs that are in both and "
-        "whose color or price differs. A missing value is equal to a missing value and to nothing "
-        "else."
+        "whose color or price differs. A missing value, shown as a dash, is equal to a missing "
+        "value and to nothing else. The check calls it with these two frames, among others:"
+        + _table(
+            "old                     new                     changed",
+            "vin  color     price    vin  color    price",
+            "W-0  Red       100      -",
+            "W-1  Red       2300     W-1  Red      2100      yes",
+            "W-2  -         2000     W-2  -        2000",
+            "W-3  -         1800     W-3  Blue     1800      yes",
+            "W-4  Green     1500     W-4  -        1500      yes",
+            "W-5  White     1200     W-5  White    1200",
+            "W-6  Paint 31  500      W-6  Paint 3  1500      yes",
+            "W-7  Gray      -        W-7  Gray     0         yes",
+            "W-8  -         900      W-8  (empty)  900       yes",
+            "W-9  Black     -        W-9  Black    -",
+            "-                       X-1  Gray     2500",
+            "-                       X-2  -        2600",
+        )
+        + "The color of W-8 in `new` is an empty text."
     ),
     hints=(
         "`old.merge(new, on='vin', suffixes=...)` puts the old and the new values of a car into "
