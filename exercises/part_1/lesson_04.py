@@ -3,6 +3,12 @@
 from exercises.exercise import Setup, WrongAnswer
 from exercises.kinds import Change, Query
 
+
+def _table(*rows: str) -> str:
+    """A small table, set in a typewriter face with its spaces kept."""
+    return "".join(f"\n`{row}`".replace(" ", "\u00a0") for row in rows) + "\n"
+
+
 # Cars as they were before, at and after the instant that is asked for, 1990-10-03 00:00+01.
 _WARTBURGS = """
     INSERT INTO car_brand (name) VALUES ('Borgward'), ('Wartburg');
@@ -42,9 +48,17 @@ _WARTBURGS = """
 PRICE_HISTORY = Query(
     name="price_history",
     question=(
-        "Which prices has the car with the VIN `W-1` had, and when? Return one row for each of its "
-        "versions, the past ones and the present one: `price`, `valid_from` and `valid_to`, the "
-        "instant until which it held. The present version has no end: its `valid_to` is NULL."
+        "The two tables have three versions of the car with the VIN `W-1`, besides those of other "
+        "cars; the times are Berlin's."
+        + _table(
+            "car_info_history                            car_info",
+            "price  valid_from        timestamp          price  valid_from",
+            "2300   1990-01-15 09:00  1990-07-01 00:00   1500   1990-10-03 00:00",
+            "2000   1990-07-01 00:00  1990-10-03 00:00",
+        )
+        + "Which prices has it had, and when? Return one row for each version: `price`, "
+        "`valid_from` and `valid_to`, the instant until which it held. The present version has no "
+        "end: its `valid_to` is NULL."
     ),
     hints=(
         "The past versions are in `car_info_history`, where `timestamp` is the instant until which "
@@ -100,18 +114,33 @@ PRICE_HISTORY = Query(
     ),
     setup=Setup(
         sql=_WARTBURGS,
-        note=(
-            "some Wartburgs and a Borgward are added, with their history; W-1 has had three prices."
-        ),
+        note="seven Wartburgs, W-1 to W-7, and a Borgward are added with their history.",
     ),
 )
 
 FLEET_AS_OF = Query(
     name="fleet_as_of",
     question=(
-        "Which Wartburgs were there on 3 October 1990, at midnight in Berlin (`1990-10-03 "
-        "00:00+01`), and what did they cost then? Return the VIN and the price. A version holds "
-        "from `valid_from` until just before the instant at which it was replaced."
+        "Here are all versions of seven Wartburgs. Those with an end are in `car_info_history`, "
+        "the others in `car_info`; the times are Berlin's."
+        + _table(
+            "vin  price  from              until              then",
+            "W-1  2300   1990-01-15 09:00  1990-07-01 00:00",
+            "W-1  2000   1990-07-01 00:00  1990-10-03 00:00",
+            "W-1  1500   1990-10-03 00:00                     yes",
+            "W-2  1900   1990-02-01 09:00                     yes",
+            "W-3  1800   1990-02-01 09:00  1990-12-01 12:00   yes",
+            "W-4  1200   1991-01-10 09:00  1991-06-01 09:00",
+            "W-4  1100   1991-06-01 09:00",
+            "W-5  1700   1990-03-01 09:00  1990-09-01 12:00",
+            "W-6  1600   1990-04-01 09:00  1990-05-01 09:00",
+            "W-6  1600   1990-05-01 09:00  1991-03-01 09:00   yes",
+            "W-6  1750   1991-03-01 09:00",
+            "W-7  1400   1990-10-03 00:30",
+        )
+        + "Which Wartburgs were there on 3 October 1990, at midnight in Berlin (`1990-10-03 "
+        "00:00+01`), and what did they cost then? Return VIN and price of the four versions that "
+        "say yes; cars of other brands are not asked for."
     ),
     hints=(
         "What is the present version today may have held on that day already, and what was "
@@ -219,11 +248,7 @@ FLEET_AS_OF = Query(
     ),
     setup=Setup(
         sql=_WARTBURGS,
-        note=(
-            "some Wartburgs and a Borgward are added, with their history. Of W-1 the price changed "
-            "at that very instant; W-2 never changed, W-3 and W-5 were deleted, W-4 and W-7 came "
-            "later, and W-6 changed before and after."
-        ),
+        note="these versions are added to the two tables, with those of a Borgward.",
     ),
 )
 
@@ -231,9 +256,20 @@ PRICE_STEPS = Query(
     name="price_steps",
     question=(
         "A view `car_version (vin, price, valid_from)` has all versions of the Wartburgs, past and "
-        "present. By how much did prices change, and when? Return for each change the VIN, the "
-        "instant at which the new price began, and the new price minus the old one. The first "
-        "version of a car is no change, nor is one that has the price of the version before."
+        "present, in no order. These are some of them; the times are Berlin's."
+        + _table(
+            "vin  price  valid_from        difference",
+            "W-1  2300   1990-01-15 09:00",
+            "W-1  2000   1990-07-01 00:00  -300",
+            "W-1  1500   1990-10-03 00:00  -500",
+            "W-2  1900   1990-02-01 09:00",
+            "W-6  1600   1990-04-01 09:00",
+            "W-6  1600   1990-05-01 09:00",
+            "W-6  1750   1991-03-01 09:00  150",
+        )
+        + "By how much did prices change, and when? Return for each change the VIN, the instant at "
+        "which the new price began, and the new price minus the old one. A car's first version is "
+        "no change, nor is one that has the price of the version before, such as the second of W-6."
     ),
     hints=(
         "`lag(price) OVER (...)` is the price in the row before; `OVER` says which row that is.",
@@ -327,19 +363,23 @@ PRICE_STEPS = Query(
             WHERE model_id IN (SELECT model_id FROM car_model JOIN car_brand AS b USING (brand_id)
                                WHERE b.name = 'Wartburg')
         """,
-        note=(
-            "some Wartburgs are added with their history, and the view `car_version`. Of W-6 the "
-            "color changed first, and then the price."
-        ),
+        note="seven Wartburgs are added with their history, and the view `car_version`.",
     ),
 )
 
 LOGGED_CHANGE = Change(
     name="logged_change",
     question=(
-        "The car with the VIN `W-1` costs 1400 from `1990-11-15 12:00+01` on. Change its price and "
-        "its `valid_from` in `car_info`, and log what it was before in `car_info_history`, as an "
-        "`update`, in one statement, so that neither happens without the other."
+        "The car with the VIN `W-1` costs 1400 from noon of 15 November 1990 on, in Berlin "
+        "(`1990-11-15 12:00+01`). Change it, and keep what it was, as an `update`, in one "
+        "statement, so that neither happens without the other."
+        + _table(
+            "                  price  valid_from        timestamp",
+            "car_info before   1500   1990-10-03 00:00",
+            "car_info after    1400   1990-11-15 12:00",
+            "new in history    1500   1990-10-03 00:00  1990-11-15 12:00",
+        )
+        + "All other values of the car stay, and are kept too."
     ),
     hints=(
         "`WITH name AS (UPDATE ... RETURNING ...)` hands on rows of what was updated, and an "
@@ -423,7 +463,7 @@ LOGGED_CHANGE = Change(
     ),
     setup=Setup(
         sql=_WARTBURGS,
-        note="some Wartburgs and a Borgward are added, with their history; W-1 costs 1500.",
+        note="seven Wartburgs, W-1 to W-7, and a Borgward are added with their history.",
     ),
     one_statement=True,
     probe="""
