@@ -26,7 +26,7 @@ _DELIVERIES_NOTE = (
     "`Wednesday ` `W-4 Red 10000 false`\n"
     "`Thursday  ` `W-5 Blue 20000 true`, `W-6 Red 2500 true`\n"
     "`Friday    ` `W-7 Darkred 90000 true`, `W-8 null 10001 true`\n"
-    "`Saturday  ` an empty list"
+    "`Saturday  ` an empty list."
 )
 
 PRICES_INSIDE = Query(
@@ -215,7 +215,7 @@ PARQUET_BLOBS = Query(
             "`the other half     ` ` and a footer PAR1`\n"
             "`about PAR1         ` `a text about PAR1 files`\n"
             "`empty.parquet      ` nothing\n"
-            "`old version.parquet` `PARE a column and an encrypted footer PARE`"
+            "`old version.parquet` `PARE a column and an encrypted footer PARE`."
         ),
     ),
 )
@@ -256,7 +256,7 @@ LOST_COLUMNS = Function(
         "in which a value differs. A missing value is equal to a missing value. Here `vin` and "
         "`doors` are lost:\n"
         'before `vin "02", doors 3, price 2.5`, `vin "3", doors 5, price None`\n'
-        "after  `vin 2, doors 3.0, price 2.5`, `vin 3, doors 5.0, price None`"
+        "after  `vin 2, doors 3.0, price 2.5`, `vin 3, doors 5.0, price None`."
     ),
     hints=(
         "`Series.equals` compares all values exactly, and takes two missing ones as equal.",
