@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from functools import partial
 from numbers import Integral
@@ -148,7 +148,7 @@ class DataFrameStore:
         if len(data) > limit:
             raise LossyFormat(
                 f"Expected at most {limit:,} bytes as {format}, since a value in PostgreSQL has "
-                f"room for 1 GiB; found {len(data):,}. Nothing was written. {TOO_LARGE}"
+                f"room for 1 GiB, in JSONB for 256 MiB of rows; found {len(data):,}. Nothing was written. {TOO_LARGE}"
             )
         if format == "jsonb":
             data = self._as_jsonb(data)
@@ -164,10 +164,8 @@ class DataFrameStore:
             "name": name, "format": format, "compression": compression, "rows": len(frame),
             "columns": frame.shape[1], "schema": formats.describe(frame, format, data),
         }  # fmt: skip
-        row = self._insert(values, data)
-        told = ("name", "version", "format", "compression", "rows", "columns", "bytes", "sha256")
-        stored = {key: getattr(row, key) for key in (*told, "created_at")}
-        return StoredFrame(**stored, losses=tuple(losses))
+        row = self._insert(values, data)._asdict() | {"losses": tuple(losses)}
+        return StoredFrame(**{field.name: row[field.name] for field in fields(StoredFrame)})
 
     def get(
         self,
@@ -295,8 +293,9 @@ def _damage(row: Row) -> Iterator[None]:
         raise
     except Exception as error:  # of any type: they have many
         raise DamagedData(
-            f"Expected {_describe(row)} as it was written; found damage ({error}). Bring the "
-            "row back from a backup, or delete this version and get an older one."
+            f"Expected {_describe(row)} as it was written; it can't be read: {error}. Bring the "
+            "row back from a backup, or delete this version and get an older one. A pickle also "
+            "needs the libraries that wrote it."
         ) from error
 
 
