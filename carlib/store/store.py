@@ -148,7 +148,8 @@ class DataFrameStore:
         if len(data) > limit:
             raise LossyFormat(
                 f"Expected at most {limit:,} bytes as {format}, since a value in PostgreSQL has "
-                f"room for 1 GiB, in JSONB for 256 MiB of rows; found {len(data):,}. Nothing was written. {TOO_LARGE}"
+                f"room for 1 GiB, in JSONB for 256 MiB of rows; found {len(data):,}. Nothing was "
+                f"written. {TOO_LARGE}"
             )
         if format == "jsonb":
             data = self._as_jsonb(data)
