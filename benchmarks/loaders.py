@@ -18,8 +18,8 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session
 
 from carlib import CarBrand, CarInfo, CarModel, initial_load
-from carlib.loading.keys import UUID7Generator
-from carlib.loading.rebuild import deferred_indexes
+from carlib.loading.initial import deferred_indexes
+from carlib.loading.staging import UUID7Generator
 
 CAR_COLUMNS = ["model_id", "engine_size", "vin", "color", "price", "status"]
 

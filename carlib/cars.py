@@ -8,7 +8,6 @@ A cars frame has one row a car and the columns `COLUMNS`. These functions make o
 - `read_cars`, and `iter_cars` for a large file: a file of one's own (they live in `carlib.files`).
 """
 
-import csv
 from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
@@ -21,17 +20,8 @@ import pyarrow as pa
 
 from carlib import vin
 from carlib.errors import BadArgument
-from carlib.files import iter_cars, read_cars
-
-__all__ = [
-    "COLUMNS",
-    "generate_cars",
-    "generate_delta",
-    "iter_cars",
-    "read_cars",
-    "sample_cars",
-    "sample_delta",
-]
+from carlib.files import iter_cars as iter_cars
+from carlib.files import read_cars as read_cars
 
 COLUMNS = ("brand", "model", "vin", "engine_size", "color", "price", "status")
 """The columns of a cars frame, in their order.
@@ -62,13 +52,9 @@ def sample_cars() -> pd.DataFrame:
         A cars frame of 2 rows and the columns `COLUMNS`; a new one at each call. The prices are
         int64, so they print as a person writes them: 15000.
     """
-    return pd.DataFrame(
-        [
-            ("Toyota", "Corolla", "ABC123", 2.0, "Red", 15000, True),
-            ("Honda", "Civic", "DEF456", 1.5, "Blue", 13000, False),
-        ],
-        columns=list(COLUMNS),
-    )
+    toyota = ("Toyota", "Corolla", "ABC123", 2.0, "Red", 15000, True)
+    honda = ("Honda", "Civic", "DEF456", 1.5, "Blue", 13000, False)
+    return pd.DataFrame([toyota, honda], columns=list(COLUMNS))
 
 
 def sample_delta() -> pd.DataFrame:
@@ -77,10 +63,8 @@ def sample_delta() -> pd.DataFrame:
     Returns:
         A cars frame of 1 row, like that of `sample_cars`.
     """
-    return pd.DataFrame(
-        [("Toyota", "Corolla", "GHI789", 2.2, "Black", 16000, True)],
-        columns=list(COLUMNS),
-    )
+    toyota = ("Toyota", "Corolla", "GHI789", 2.2, "Black", 16000, True)
+    return pd.DataFrame([toyota], columns=list(COLUMNS))
 
 
 def generate_cars(rows: int, seed: int = 0, *, start: int = 0) -> pd.DataFrame:
@@ -137,9 +121,10 @@ def generate_cars(rows: int, seed: int = 0, *, start: int = 0) -> pd.DataFrame:
     offset = int(np.random.SeedSequence([seed, 1]).generate_state(1, np.uint64)[0]) % vin.CAPACITY
     numbers = (np.arange(start, start + rows) * _STRIDE + offset) % vin.CAPACITY
 
+    names = known.names.take(pa.array(model))
     columns = {
-        "brand": known.brands.take(pa.array(model)),
-        "model": known.models.take(pa.array(model)),
+        "brand": names["brand"],
+        "model": names["model"],
         "vin": vin.assemble(known.prefixes[variant], np.array(year_codes, np.uint8)[age], numbers),
         "engine_size": known.litres[variant],
         "color": pa.array(list(_COLORS), pa.large_string()).take(pa.array(color)),
@@ -194,9 +179,8 @@ def generate_delta(
     price[moved] = np.round(price[moved] + np.where(up, step, -step), 2)
     status[chosen[~repriced]] ^= True
     painted = chosen[rng.random(len(chosen)) < 0.1]
-    color[painted] = np.array(list(_COLORS), dtype=object)[
-        rng.integers(0, len(_COLORS), len(painted))
-    ]
+    colors = np.array(list(_COLORS), dtype=object)
+    color[painted] = colors[rng.integers(0, len(colors), len(painted))]
     later = later.assign(price=price, status=status, color=pd.array(color, dtype="str"))
     return pd.concat([later, added], ignore_index=True)
 
@@ -204,8 +188,7 @@ def generate_delta(
 class _Catalogue(NamedTuple):
     """The catalogue as arrays: one entry a model, or one a variant (a model with one engine)."""
 
-    brands: pa.LargeStringArray
-    models: pa.LargeStringArray
+    names: pa.Table  # each model's brand and name
     prices: np.ndarray  # cents
     engines: np.ndarray  # how many variants the model has
     begins: np.ndarray  # which of them is its first
@@ -216,23 +199,22 @@ class _Catalogue(NamedTuple):
 
 @cache
 def _catalogue() -> _Catalogue:
-    text = (files("carlib") / "catalogue.csv").read_text(encoding="utf-8")
-    rows = list(csv.DictReader(text.splitlines()))
-    sizes = [row["engine_sizes"].split("|") for row in rows]
+    with (files("carlib") / "catalogue.csv").open(encoding="utf-8") as file:
+        models = pd.read_csv(file, keep_default_na=False)
+    sizes = models["engine_sizes"].str.split("|")
     engines = np.array([len(each) for each in sizes])
     prefixes = [
-        row["wmi"] + vin.descriptor(row["model"], number if litres else -1)
-        for row, each in zip(rows, sizes, strict=True)
-        for number, litres in enumerate(each)
+        wmi + vin.descriptor(model, number if size else -1)
+        for wmi, model, each in zip(models["wmi"], models["model"], sizes, strict=True)
+        for number, size in enumerate(each)
     ]
     return _Catalogue(
-        brands=pa.array([row["brand"] for row in rows], pa.large_string()),
-        models=pa.array([row["model"] for row in rows], pa.large_string()),
-        prices=np.array([int(row["base_price"]) * 100 for row in rows], np.int64),
+        names=pa.table({name: pa.array(models[name], pa.large_string()) for name in COLUMNS[:2]}),
+        prices=models["base_price"].to_numpy() * 100,
         engines=engines,
         begins=np.cumsum(engines) - engines,
-        popular=np.repeat(np.arange(len(rows)), [int(row["popularity"]) for row in rows]),
-        litres=np.array([float(size or "nan") for each in sizes for size in each]),
+        popular=np.repeat(np.arange(len(models)), models["popularity"]),
+        litres=pd.to_numeric(sizes.explode()).to_numpy(np.float64),
         prefixes=np.frombuffer("".join(prefixes).encode("ascii"), np.uint8).reshape(-1, 7),
     )
 

@@ -6,24 +6,33 @@ other. The search path is set while a connection is opened, so no ROLLBACK can t
 
 import contextlib
 import os
-from typing import cast
+import re
+import sys
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import Any, cast
 
 import psycopg2
 import psycopg2.extensions
 import sqlalchemy.engine
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
-from sqlalchemy import URL, Engine, create_engine
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import URL, Engine, create_engine, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
-from carlib import _database_url
-from carlib._database_url import Secret, Target
-from carlib.connection_errors import connection_failed, schema_failed
+from carlib import connection_errors as refusals
+from carlib.connection_errors import FORM, PERCENT_ENCODE
 from carlib.errors import BadArgument, ConnectionFailed, ServerError
+from carlib.interrupts import InterruptibleCursor
 
 OLDEST_VERSION = 180000
 NAME_BYTES = 63
+CONNECT_SECONDS = 10
 LOCK_SECONDS = 20  # how long others may keep a schema that is to be dropped or made
+SILENT_SECONDS = 2  # of these, how many pass without a word
+
+Open = Callable[[], Connection]
 
 
 def connect(
@@ -38,10 +47,12 @@ def connect(
     Args:
         database_url: `postgresql://user:password@host:5432/database`, as text or SQLAlchemy's URL;
             None or "" is `$CARLIB_DATABASE_URL`, and where that is empty too, an embedded
-            PostgreSQL that starts by itself and stops with the last process that uses it.
+            PostgreSQL that starts by itself and stops with the last process that uses it. No
+            other server is reached then, whatever libpq's variables (`PGHOST`) and files say.
         schema: The schema, as it is (`Cars` and `cars` are two); at most 63 bytes of UTF-8.
         fresh: True to drop the schema, with everything that is in it, and make it anew. Nothing
-            outside of it is touched, except what depends on it.
+            outside of it is touched, except what depends on it. It waits at most 20 seconds for
+            a session that uses the schema, and after 2 seconds it prints on stderr which one.
         announce: True to print one line that says where the work is done: the server's version,
             its place and the schema.
 
@@ -52,105 +63,114 @@ def connect(
     Raises:
         BadArgument: PostgreSQL can't have a schema of that name, or it is `public` and is to
             be dropped.
-        ConnectionFailed: The URL can't be used, the server does not answer or refuses, or the
-            right to make, use or drop the schema is missing.
-        ConnectionFailed: The server is older than PostgreSQL 18, or the database is not in UTF-8.
+        ConnectionFailed: The URL can't be used, the server does not answer, refuses or is older
+            than PostgreSQL 18, the database is not in UTF-8, or a right on the schema is missing.
         ServerError: The embedded server does not start.
     """
-    # Wrapped before anything can fail: a verbose traceback prints the arguments of a function.
-    given = Secret(database_url or os.environ.get("CARLIB_DATABASE_URL", "").strip())
-    database_url = None
     _check_name(schema, fresh)
-    options = f"-c search_path={_escaped(_quoted(schema))} -c timezone=UTC"
-
-    def resolve_target() -> Target:
-        return _database_url.target(given if given.reveal() else Secret(_embedded_url()), options)
-
-    target = resolve_target()
-    with _opened(target) as connection:
-        version = _check_server(connection, target)
-        _make_schema(connection, target, schema, fresh)
-        if announce:
-            print(_place(connection, target, version, schema))
-
-    def open_connection() -> Connection:
-        try:
-            return target.open()
-        except psycopg2.OperationalError:
-            if given.reveal():
-                raise
-        return resolve_target().open()  # an embedded server that was killed starts again
-
-    return create_engine(target.url, creator=open_connection, pool_pre_ping=True)
-
-
-def _embedded_url() -> URL:
-    # Imported here: with a URL of its own, carlib needs no server that starts by itself.
-    from servers import postgres
-
+    given = database_url or os.environ.get("CARLIB_DATABASE_URL", "").strip()
+    url, open_connection = _target(given, schema)
     try:
-        return postgres.embedded_server().url
-    except postgres.ServerError as error:
-        raise ServerError(str(error)) from error
+        opened = open_connection()
+    except psycopg2.Error as error:
+        raise refusals.refused("No connection to", url, error) from error
+    with contextlib.closing(opened) as connection:
+        version = _check_server(connection, url)
+        _make_schema(connection, open_connection, url, schema, fresh)
+        if announce:
+            print(_announcement(connection, url, version, schema))
+    masked = url.difference_update_query(refusals.SECRETS)
+    return create_engine(masked, creator=open_connection, pool_pre_ping=True)
 
 
 def _check_name(schema: str, fresh: bool) -> None:
-    try:
-        size = len(schema.encode())
-    except (AttributeError, UnicodeEncodeError):
-        size = 0
+    sound = isinstance(schema, str) and re.fullmatch("(?!pg_)[^\0\ud800-\udfff]+", schema)
     # PostgreSQL reads "$user" in a search path as the user's name, even quoted.
-    reserved = str(schema).startswith("pg_") or schema in ("information_schema", "$user")
-    if not 1 <= size <= NAME_BYTES or "\0" in schema or reserved:
+    reserved = schema in ("information_schema", "$user")
+    if not sound or reserved or len(schema.encode()) > NAME_BYTES:
         raise BadArgument(
-            f"Expected the name of a schema, 1 to {NAME_BYTES} bytes of UTF-8 without NUL that do "
-            f"not begin with pg_ and are neither information_schema nor $user; found {schema!r}. "
-            "Choose another name."
+            f"Expected the name of a schema, 1 to {NAME_BYTES} bytes of UTF-8 without NUL, not "
+            f"pg_..., information_schema or $user; found {schema!r}. Choose another name."
         )
     if fresh and schema == "public":
         raise BadArgument(
-            'Expected a schema of one\'s own for fresh=True, found "public", where others keep '
-            'their tables too: it is not dropped. Choose another name, like "lesson_01".'
+            'Expected a schema other than "public" for fresh=True: others keep their tables there '
+            'too, it is not dropped. Choose another name, like "lesson_01".'
         )
 
 
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+def _target(given: str | URL, schema: str) -> tuple[URL, Open]:
+    """The URL, and a function that opens a connection there: ours where no URL is given."""
+    # Imported here: whoever only reads files with carlib needs no server.
+    from servers import postgres
+
+    def embedded(use: Callable[[postgres.EmbeddedServer], Any]) -> Any:
+        try:
+            return use(postgres.embedded_server())  # started again if it was killed
+        except postgres.ServerError as error:
+            raise ServerError(str(error)) from error
+
+    def open_given() -> Connection:
+        try:
+            waiting = f"{refusals.place(url)} to answer"
+            with postgres.without_libpq_variables(url), postgres.announced(waiting):
+                return psycopg2.connect(**parameters)
+        except (psycopg2.Error, TypeError, ValueError) as error:
+            shown = refusals.without_secrets(url, error)
+        raise shown
+
+    url, parameters = _read_url(given) if given else (embedded(lambda server: server.url), {})
+    quoted = '"' + schema.replace('"', '""') + '"'
+    # The start-up parameter `options` is split at ASCII white space.
+    escaped = re.sub(r"[ \t\n\v\f\r\\]", r"\\\g<0>", quoted)
+    options = f"{parameters.get('options', '')} -c search_path={escaped} -c timezone=UTC"
+    parameters = {"application_name": "carlib", "connect_timeout": CONNECT_SECONDS} | parameters
+    parameters |= {"options": options, "client_encoding": "utf8"}
+    parameters["cursor_factory"] = InterruptibleCursor
+    connect_embedded = partial(embedded, lambda server: server.connect(**parameters))
+    return url, open_given if given else connect_embedded
 
 
-def _escaped(value: str) -> str:
-    """A value as the start-up parameter `options` wants it: it is split at ASCII white space."""
-    return "".join(f"\\{c}" if c in " \t\n\v\f\r\\" else c for c in value)
+def _read_url(given: str | URL) -> tuple[URL, dict[str, Any]]:
+    """The URL and the driver's parameters."""
+    one_at = "with one @, before the host; found more"
+    problem = one_at if str(given).count("@") > 1 else "this one can't be read"
+    # Suppressed, then raised: the errors in this block may show pieces of a password.
+    with contextlib.suppress(ArgumentError, ValueError):
+        url = make_url(given)
+        if "@" in f"{url.host}{url.database}":
+            problem = one_at
+        elif url.drivername not in ("postgresql", "postgres", "postgresql+psycopg2"):
+            problem = f"for the driver psycopg2; found {url.drivername}://"
+        elif problem != one_at:
+            url = url.set(drivername="postgresql+psycopg2")
+            problem = "its hosts and ports can't be read"
+            return url, dict(url.get_dialect()().create_connect_args(url)[1])
+    raise ConnectionFailed(f"Expected a database URL like {FORM}, {problem}. {PERCENT_ENCODE}")
 
 
-def _opened(target: Target) -> contextlib.closing[Connection]:
-    try:
-        return contextlib.closing(target.open())
-    except psycopg2.Error as error:
-        failure, cause = connection_failed(target, error)
-    raise failure from cause
-
-
-def _check_server(connection: Connection, target: Target) -> str:
+def _check_server(connection: Connection, url: URL) -> str:
     number = connection.info.server_version
     version = f"{number // 10000}.{number % 10000}"
-    if number < OLDEST_VERSION:
-        raise ConnectionFailed(
-            f"Expected PostgreSQL 18 or newer at {target.location}, found {version}. Upgrade it, "
-            "or unset CARLIB_DATABASE_URL to use the embedded PostgreSQL."
-        )
     encoding = connection.info.parameter_status("server_encoding")
-    if encoding != "UTF8":
+    if number < OLDEST_VERSION or encoding != "UTF8":
         raise ConnectionFailed(
-            f"Expected a database in UTF8 at {target.location}, found {encoding}. Make one: CREATE "
-            "DATABASE course TEMPLATE template0 ENCODING 'UTF8'."
+            f"Expected PostgreSQL 18 or newer, with a database in UTF8, at {refusals.place(url)}; "
+            f"found {version} with {encoding}. Upgrade it, make a database (CREATE DATABASE course "
+            "TEMPLATE template0 ENCODING 'UTF8'), or unset CARLIB_DATABASE_URL."
         )
     return version
 
 
-def _make_schema(connection: Connection, target: Target, schema: str, fresh: bool) -> None:
+def _make_schema(
+    connection: Connection, open_connection: Open, url: URL, schema: str, fresh: bool
+) -> None:
     """Drop the schema if it is to be fresh, make it if it is missing, and see that it is used."""
     name = sql.Identifier(schema)
+    blocked = (connection.info.backend_pid, open_connection, schema)
+    watcher = threading.Timer(SILENT_SECONDS, _print_blockers, blocked)
+    watcher.daemon = True
+    watcher.start()
     try:
         with connection, connection.cursor() as cursor:
             cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{LOCK_SECONDS}s"])
@@ -165,22 +185,36 @@ def _make_schema(connection: Connection, target: Target, schema: str, fresh: boo
             cursor.execute("SELECT current_schema(), has_schema_privilege(%s, 'USAGE')", [schema])
             ((current, usable),) = cursor.fetchall()
     except psycopg2.Error as error:
-        raise schema_failed(target, schema, fresh, error) from error
+        raise refusals.refused(f'No schema "{schema}" at', url, error, schema) from error
+    finally:
+        watcher.cancel()
     if not usable:
-        raise schema_failed(target, schema, False, None)
+        denied = "permission denied for schema"
+        raise refusals.refused(f'No schema "{schema}" at', url, denied, schema)
     if current != schema:
         raise ConnectionFailed(
-            f'Expected the search path "{schema}" at {target.location}, found "{current}": what '
-            "stands between us and the server (a connection pooler?) dropped the start-up options. "
-            "Connect to the server itself."
+            f'Expected the search path "{schema}" at {refusals.place(url)}, found "{current}": a '
+            "connection pooler drops the start-up options. Connect to the server itself."
         )
 
 
-def _place(connection: Connection, target: Target, version: str, schema: str) -> str:
+def _print_blockers(pid: int, open_connection: Open, schema: str) -> None:
+    query = """SELECT concat_ws(' ', 'process', pid, 'of', usename, application_name, state)
+        FROM pg_stat_activity WHERE pid = ANY (pg_blocking_pids(%s))"""
+    with contextlib.suppress(psycopg2.Error), contextlib.closing(open_connection()) as connection:
+        with connection.cursor() as cursor:
+            cursor.execute(query, [pid])
+            blockers = ", ".join(blocker for (blocker,) in cursor.fetchall())
+        if blockers:
+            waiting = f'carlib: waiting at most {LOCK_SECONDS} s for the schema "{schema}"'
+            print(f"{waiting}, used by {blockers}", file=sys.stderr, flush=True)
+
+
+def _announcement(connection: Connection, url: URL, version: str, schema: str) -> str:
     with connection, connection.cursor() as cursor:
-        cursor.execute("SELECT current_setting('cluster_name')")
-        embedded = cursor.fetchall()[0][0] == "carlib-embedded"
-    place = ", embedded" if embedded else f" at {target.location} as {target.user}"
+        cursor.execute("SELECT current_setting('cluster_name') = 'carlib-embedded'")
+        ((embedded,),) = cursor.fetchall()
+    place = ", embedded" if embedded else f" at {refusals.place(url)} as {refusals.role(url)}"
     return f'PostgreSQL {version}{place}, schema "{schema}"'
 
 

@@ -1,113 +1,85 @@
 """What a server or the system refused, as a named error that says what to do.
 
-The messages are made of what is public (host, database, role, schema). What the driver said is
-attached as the cause only where it shows nothing secret.
+The messages are made of what is public: host, database, role, schema. No password is shown.
 """
 
+import os
 import re
 
 import psycopg2
-from psycopg2 import errorcodes
+from sqlalchemy import URL
 
-from carlib._database_url import FORM, PERCENT_ENCODE, Target
 from carlib.errors import ConnectionFailed
 
-START_ONE = "Start it, or unset CARLIB_DATABASE_URL to use the embedded PostgreSQL."
-
-# What the driver says, what that means, and what to do; the first that is found counts.
-_MEANINGS = (
-    (
-        "authentication failed",
-        "the password, or the role {user}, was refused",
-        f"Check both in the database URL. {PERCENT_ENCODE}",
-    ),
-    (
-        "no password supplied",
-        "it wants a password, the URL has none",
-        f"Write it into the database URL: {FORM}",
-    ),
-    (
-        'database ".*" does not exist',
-        "there is no such database",
-        "Make it (CREATE DATABASE), or correct its name in the database URL.",
-    ),
-    (
-        'role ".*" (does not exist|is not permitted to log in)',
-        "there is no role {user}, or it may not log in",
-        "Correct the user name in the database URL, or let the server's owner make the role.",
-    ),
-    (
-        "no pg_hba.conf entry",
-        "its pg_hba.conf lets nobody in from here as {user}",
-        "Ask the server's owner for an entry, or add ?sslmode=require to the URL if it wants SSL.",
-    ),
-    (
-        "could not translate host name",
-        "no host of that name is known",
-        "Correct the host in the database URL, or check the network.",
-    ),
-    (
-        "Connection refused|No such file or directory",
-        "nothing listens there",
-        f"Check host and port in the database URL. {START_ONE}",
-    ),
-    (
-        "timeout expired|timed out|No route to host|unreachable|Cannot assign",
-        "the host does not answer",
-        f"Check host and port in the database URL, network and firewall. {START_ONE}",
-    ),
-    (
-        "too many (clients|connections)|remaining connection slots",
-        "all its connections are taken",
-        "Close connections that are not needed (engine.dispose(), idle kernels) and try again.",
-    ),
-    (
-        "is (starting up|shutting down)|in recovery mode|not yet accepting",
-        "it is starting or stopping",
-        "Try again in a moment.",
-    ),
+SECRETS = ("password", "sslpassword", "oauth_client_secret")
+FORM = "postgresql://user:password@host:5432/database"
+PERCENT_ENCODE = (
+    "Percent-encode the special characters of the user name and the password "
+    "(@ is %40, : is %3A, / is %2F, % is %25; urllib.parse.quote does it)."
 )
+_START = "Start it, or unset CARLIB_DATABASE_URL to use the embedded PostgreSQL."
+
+# A sign in the driver's message, what it means and what to do; the first that is found counts.
+_MEANINGS = {
+    "55P03|40P01": (  # LOCK_NOT_AVAILABLE, DEADLOCK_DETECTED
+        "another session is using it. Close other kernels and engines that work in it, or choose "
+        "another schema."
+    ),
+    "authentication failed": f"the role or its password was refused. Check both. {PERCENT_ENCODE}",
+    "no password supplied": f"it wants a password. Write it into the database URL: {FORM}",
+    'database ".*" does not exist': "there is no such database. Make it: CREATE DATABASE.",
+    'role ".*" (does|is) not': "that role is missing or may not log in. Ask the server's owner.",
+    "no pg_hba.conf entry": "its pg_hba.conf does not let you in. Ask its owner, or use SSL.",
+    "could not translate host": "no such host is known. Correct the URL, or check the network.",
+    "refused|No such file": f"nothing listens there. Check host and port in the URL. {_START}",
+    "timeout expired|timed out|No route|unreachable|Cannot assign": (
+        f"the host does not answer. Check host and port in the URL, network and firewall. {_START}"
+    ),
+    "too many (clients|conn)|connection slots": (
+        "all its connections are taken. Close some: engine.dispose(), kernels that are not needed."
+    ),
+    "is (starting|shutting)|recovery|not yet": "it is starting or stopping. Try again in a moment.",
+    "must be owner": "only its owner may drop it, not {role}. Choose another schema.",
+    "denied for database": 'let its owner GRANT CREATE ON DATABASE {database} TO "{role}".',
+    "denied for schema": 'let its owner GRANT USAGE, CREATE ON SCHEMA "{schema}" TO "{role}".',
+}
 
 
-def connection_failed(
-    target: Target, error: psycopg2.Error
-) -> tuple[ConnectionFailed, psycopg2.Error | None]:
-    """The named error for a connection that did not come about, and the cause to attach to it."""
-    driver_message = str(error).strip()
-    secret = target.leaks_secret(driver_message)
-    unknown = (
-        "",
-        "the driver's reason is not shown" if secret else driver_message,
-        "Check the URL.",
-    )
-    known = (meaning for meaning in _MEANINGS if re.search(meaning[0], driver_message))
-    _, reason, todo = next(known, unknown)
-    message = f"No connection to {target.location} as {target.user}: "
-    message += f"{reason.replace('{user}', target.user)}. {todo}"
-    return ConnectionFailed(message), None if secret else error
+def place(url: URL) -> str:
+    """The place as a person reads it: host, port and database, without any path."""
+    host = url.host or url.query.get("host", os.environ.get("PGHOST", ""))
+    host = host if isinstance(host, str) else ",".join(host)
+    database = url.database or os.environ.get("PGDATABASE") or role(url)
+    if not host or host.startswith("/"):
+        return f"a local socket, database {database}"
+    return f"{host}:{url.port or url.query.get('port', '5432')}/{database}"
 
 
-def schema_failed(
-    target: Target, schema: str, fresh: bool, error: psycopg2.Error | None
-) -> ConnectionFailed:
-    """The named error for a schema that could not be dropped, made or used."""
-    place = f'The schema "{schema}" at {target.location}'
-    role, quoted = f'"{target.user}"', f'"{schema}"'
-    code = error.pgcode if error else None
-    if error is None:
-        reason = f"may not be used by {target.user}."
-        todo = f"Let its owner GRANT USAGE, CREATE ON SCHEMA {quoted} TO {role}."
-    elif code == errorcodes.INSUFFICIENT_PRIVILEGE and "must be owner" in str(error):
-        reason = f"is to be dropped (fresh=True), which only its owner may, not {target.user}."
-        todo = "Choose another schema, or let its owner drop it."
-    elif code == errorcodes.INSUFFICIENT_PRIVILEGE:
-        reason = f"is missing, and {target.user} may not make schemas in this database."
-        todo = f"Let the database's owner GRANT CREATE ON DATABASE {target.url.database} TO {role}."
-    elif code in (errorcodes.LOCK_NOT_AVAILABLE, errorcodes.DEADLOCK_DETECTED):
-        doing = "dropped" if fresh else "made"
-        reason = f"can't be {doing}: another session is using it."
-        todo = "Close other kernels and engines that work in it, or choose another schema."
-    else:
-        reason = f"could not be made ready: {error}".strip()
-        todo = "Mend that and try again."
-    return ConnectionFailed(f"{place} {reason} {todo}")
+def role(url: URL) -> str:
+    """The role to connect as, or the words for the operating system's user."""
+    return url.username or os.environ.get("PGUSER") or "the current system user"
+
+
+def without_secrets(url: URL, error: Exception) -> psycopg2.Error:
+    """The driver's error, or another in its place if it shows a secret or all parameters."""
+    shown = str(error)
+    for public in filter(None, (url.username, url.host, url.database)):
+        shown = shown.replace(public, "")
+    secrets = filter(None, [url.password, *(url.query.get(name) for name in SECRETS)])
+    if isinstance(error, psycopg2.Error) and not any(str(secret) in shown for secret in secrets):
+        return error
+    return psycopg2.OperationalError(_meaning(str(error)) or "the driver's reason is not shown")
+
+
+def refused(what: str, url: URL, error: object, schema: str = "") -> ConnectionFailed:
+    """The named error for what the server, or the driver, refused with that error."""
+    message = f"{getattr(error, 'pgcode', None) or ''} {error}".strip()
+    text = _meaning(message) or f"{message}. Check the URL."
+    for name, value in (("role", role(url)), ("database", url.database), ("schema", schema)):
+        text = text.replace(f"{{{name}}}", str(value))
+    return ConnectionFailed(f"{what} {place(url)} as {role(url)}: {text}")
+
+
+def _meaning(message: str) -> str:
+    meanings = _MEANINGS.items()
+    return next((m for sign, m in meanings if m == message or re.search(sign, message)), "")

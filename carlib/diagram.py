@@ -2,14 +2,12 @@
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import MetaData, Table
+from sqlalchemy import Column, MetaData, Table
 from sqlalchemy.dialects import postgresql
 
 from carlib.errors import BadArgument
-
-# Where a table's `info` has this, it names the columns of a key that SQLAlchemy has no word for.
-PRIMARY_KEY = "primary_key"
 
 
 def entity_relationship_diagram(metadata: MetaData, tables: Sequence[str] | None = None) -> str:
@@ -37,29 +35,21 @@ def entity_relationship_diagram(metadata: MetaData, tables: Sequence[str] | None
     drawn = [t for t in metadata.sorted_tables if tables is None or t.name in tables]
     lines = ["erDiagram"]
     for table in drawn:
-        for key in sorted(table.foreign_key_constraints, key=lambda key: key.referred_table.name):
-            if key.referred_table not in drawn:
-                continue
-            lines.append(f"    {key.referred_table.name} ||--o{{ {table.name} : has")
+        parents = [key.referred_table for key in table.foreign_key_constraints]
+        names = sorted(parent.name for parent in parents if parent in drawn)
+        lines += [f"    {name} ||--o{{ {table.name} : has" for name in names]
     for table in drawn:
-        lines.append(f"    {table.name} {{")
-        lines.extend(f"        {_column(table, name)}" for name in table.columns.keys())  # noqa: SIM118
-        lines.append("    }")
+        columns = [f"        {_describe(table, column)}" for column in table.columns]
+        lines += [f"    {table.name} {{", *columns, "    }"]
     return "\n".join(lines)
 
 
-def _column(table: Table, name: str) -> str:
+def _describe(table: Table, column: Column[Any]) -> str:
     """One line of a box: type, name and marks. Mermaid allows no blank or comma in a type."""
-    column = table.columns[name]
     kind = column.type.compile(postgresql.dialect()).lower()
-    kind = {"timestamp with time zone": "timestamptz"}.get(kind, kind)
-    marks = [
-        mark
-        for mark, holds in [
-            ("PK", name in table.info.get(PRIMARY_KEY, table.primary_key.columns)),
-            ("FK", bool(column.foreign_keys)),
-            ("UK", bool(column.unique)),
-        ]
-        if holds
-    ]
-    return f"{re.sub(r'[, ]+', '_', kind)} {name} {', '.join(marks)}".rstrip()
+    kind = kind.replace("timestamp with time zone", "timestamptz")
+    # `info` names the columns of a key that SQLAlchemy has no word for.
+    key = table.info.get("primary_key", [key.name for key in table.primary_key])
+    holds = {"PK": column.name in key, "FK": column.foreign_keys, "UK": column.unique}
+    marks = ", ".join(mark for mark, it_does in holds.items() if it_does)
+    return f"{re.sub(r'[, ]+', '_', kind)} {column.name} {marks}".rstrip()

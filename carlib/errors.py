@@ -73,7 +73,7 @@ class VinTaken(CarlibError, ValueError):
 
 
 class WriteFailed(CarlibError):
-    """The database did not make a change, and nothing of it is there.
+    """The database did not make a change: nothing of it is there, or the message says to look.
 
     Somebody else held a lock for too long, the disk is full, the session was ended, or a trigger or
     a policy prevents it.

@@ -8,14 +8,17 @@ true at that instant or later can still change. So every load announces the earl
 it may write before it asks for its lock, and `final_before` looks at what is announced.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import pandas as pd
-from sqlalchemy import text
+from sqlalchemy import Engine, text
 from sqlalchemy.engine import Connection
 
 from carlib.errors import BadArgument
-from carlib.transactions import lock
+from carlib.tables import require_tables
+from carlib.transactions import lock, read_committed
 
 LOAD_LOCK = "carlib.load"
 ANNOUNCED = "carlib load "  # the application name of a load's connection begins like this
@@ -42,15 +45,30 @@ def require_instant(name: str, value: object) -> datetime:
         ) from error
 
 
+@contextmanager
+def change_in_order(engine: Engine, instant: datetime | None) -> Iterator[Connection]:
+    """Begin the transaction of a load or a change, after all those before it.
+
+    Args:
+        engine: From `connect`, with the tables made by `create_tables`.
+        instant: What the change was told; None if it will read the clock under its lock.
+
+    Raises:
+        TablesMissing: The tables are not there.
+        WriteFailed: As from `read_committed`.
+    """
+    with read_committed(engine) as connection:
+        announce(connection, instant)
+        lock_for_load(connection)
+        require_tables(connection)
+        yield connection
+
+
 def announce(connection: Connection, instant: datetime | None) -> None:
-    """Let others see the earliest instant that this transaction may write.
+    """Let others see the earliest instant that this transaction may write, None for the clock's.
 
     The application name carries it: everyone may read it in `pg_stat_activity`, it appears before
     the transaction commits, and it goes back to what it was at the transaction's end.
-
-    Args:
-        connection: Of a load, before it asks for its lock.
-        instant: What the load was told; None if it will read the clock under its lock.
     """
     connection.execute(
         text(

@@ -6,8 +6,8 @@ from uuid import UUID
 from sqlalchemy import Engine, select
 
 from carlib.errors import BadArgument
-from carlib.loading.columns import SURROGATE, tidy_text
 from carlib.models import CarBrand, CarInfo, CarModel
+from carlib.text import hidden_character, tidy_text
 
 # The cars with the names of their brands and models.
 CARS = (
@@ -34,7 +34,8 @@ def get_car(
 
     Args:
         engine: From `connect`.
-        vin: The vehicle identification number; blanks around it and its case don't matter.
+        vin: The vehicle identification number; blanks around it and its case don't matter. With an
+            invisible character in it, it is no car's: no load takes such a VIN.
         car_id: The key of the car, as a UUID or as its text.
 
     Returns:
@@ -51,15 +52,13 @@ def get_car(
             + ". Call get_car(engine, vin='ABC123') or get_car(engine, car_id=...)."
         )
     if vin is not None:
-        vin = tidy_text(str(vin), upper=True)
-        if "\0" in vin or SURROGATE.search(vin):
-            return None  # PostgreSQL can't even be asked for such text
-        condition = CarInfo.vin == vin
+        if hidden_character(tidy_text(str(vin))):
+            return None
+        condition = CarInfo.vin == tidy_text(str(vin), upper=True)
     else:
         condition = CarInfo.car_id == as_uuid(car_id)
-    query = CARS.where(condition)
     with engine.connect() as connection:
-        row = connection.execute(query).mappings().one_or_none()
+        row = connection.execute(CARS.where(condition)).mappings().one_or_none()
     return dict(row) if row else None
 
 

@@ -11,7 +11,7 @@ changed or deleted car, never the new ones: those are in ``car_info``. No foreig
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
 from sqlalchemy import (
@@ -26,7 +26,6 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
-    Uuid,
     event,
     func,
     text,
@@ -37,7 +36,6 @@ from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from carlib.connection import driver_error
-from carlib.diagram import PRIMARY_KEY
 from carlib.errors import ConnectionFailed
 
 # Every constraint gets a predictable name, so that an error message and a later ALTER TABLE can
@@ -53,6 +51,7 @@ NAMES = {
 # The server makes the keys: version 7 UUIDs begin with the time, so new rows land side by side in
 # the index (RFC 9562, section 5.7). `uuidv7()` exists since PostgreSQL 18.
 NEW_KEY = text("uuidv7()")
+Key = Annotated[UUID, mapped_column(primary_key=True, server_default=NEW_KEY)]
 
 
 class Base(DeclarativeBase):
@@ -61,6 +60,11 @@ class Base(DeclarativeBase):
     __table__: ClassVar[Table]  # SQLAlchemy allows for models of joins too
 
     metadata = MetaData(naming_convention=NAMES)
+    type_annotation_map: ClassVar = {
+        datetime: DateTime(timezone=True),
+        Decimal: Numeric(12, 2),  # money
+        float: Numeric(4, 2, asdecimal=False),  # litres
+    }
 
 
 class CarBrand(Base):
@@ -68,7 +72,7 @@ class CarBrand(Base):
 
     __tablename__ = "car_brand"
 
-    brand_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True, server_default=NEW_KEY)
+    brand_id: Mapped[Key]
     name: Mapped[str] = mapped_column(String(100), unique=True)
 
     models: Mapped[list["CarModel"]] = relationship(
@@ -82,7 +86,7 @@ class CarModel(Base):
     __tablename__ = "car_model"
     __table_args__ = (UniqueConstraint("brand_id", "name"),)
 
-    model_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True, server_default=NEW_KEY)
+    model_id: Mapped[Key]
     brand_id: Mapped[UUID] = mapped_column(ForeignKey("car_brand.brand_id", ondelete="CASCADE"))
     name: Mapped[str] = mapped_column(String(100))
 
@@ -103,25 +107,21 @@ class CarInfo(Base):
     __tablename__ = "car_info"
     __table_args__ = (
         # PostgreSQL sorts NaN above every number: these bounds refuse it, and infinity too.
-        CheckConstraint(
-            "engine_size > 0 AND engine_size < 'Infinity'", name="engine_size_positive"
-        ),
-        CheckConstraint("price >= 0 AND price < 'Infinity'", name="price_not_negative"),
+        CheckConstraint("engine_size > 0 AND engine_size < 'Infinity'", "engine_size_positive"),
+        CheckConstraint("price >= 0 AND price < 'Infinity'", "price_not_negative"),
     )
 
-    car_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True, server_default=NEW_KEY)
+    car_id: Mapped[Key]
     model_id: Mapped[UUID] = mapped_column(
         ForeignKey("car_model.model_id", ondelete="CASCADE"), index=True
     )
-    engine_size: Mapped[float | None] = mapped_column(Numeric(4, 2, asdecimal=False))
+    engine_size: Mapped[float | None]
     # 17 characters since 1981 (ISO 3779); chassis numbers of older cars follow no rule.
     vin: Mapped[str] = mapped_column(String(50), unique=True)
     color: Mapped[str | None] = mapped_column(String(50))
-    price: Mapped[Decimal] = mapped_column(Numeric(12, 2))
+    price: Mapped[Decimal]
     status: Mapped[bool]
-    valid_from: Mapped[datetime] = mapped_column(
-        DateTime(timezone=True), server_default=func.clock_timestamp()
-    )
+    valid_from: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
 
     model: Mapped["CarModel"] = relationship(back_populates="cars")
 
@@ -143,25 +143,23 @@ class CarInfoHistory(Base):
         Index("ix_car_info_history_timestamp", "timestamp", postgresql_using="brin"),
         # A deleted car that comes back is recognized by its VIN.
         Index(
-            "ix_car_info_history_deleted_vin",
-            "vin",
-            postgresql_where=text("operation = 'delete'"),
+            "ix_car_info_history_deleted_vin", "vin", postgresql_where=text("operation = 'delete'")
         ),
-        {"info": {PRIMARY_KEY: ("car_id", "valid")}},
+        {"info": {"primary_key": ("car_id", "valid")}},  # for the diagram
     )
     # The mapper needs a key it can handle; the table's own is added by the DDL below.
     __mapper_args__ = {"primary_key": ["history_id"]}  # noqa: RUF012
 
-    history_id: Mapped[UUID] = mapped_column(Uuid, server_default=NEW_KEY)
+    history_id: Mapped[UUID] = mapped_column(server_default=NEW_KEY)
     car_id: Mapped[UUID]
     model_id: Mapped[UUID]
-    engine_size: Mapped[float | None] = mapped_column(Numeric(4, 2, asdecimal=False))
+    engine_size: Mapped[float | None]
     vin: Mapped[str] = mapped_column(String(50))
     color: Mapped[str | None] = mapped_column(String(50))
-    price: Mapped[Decimal] = mapped_column(Numeric(12, 2))
+    price: Mapped[Decimal]
     status: Mapped[bool]
-    valid_from: Mapped[datetime] = mapped_column(DateTime(timezone=True))
-    timestamp: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    valid_from: Mapped[datetime]
+    timestamp: Mapped[datetime]
     valid: Mapped[Any] = mapped_column(
         TSTZRANGE, Computed('tstzrange(valid_from, "timestamp")', persisted=True), nullable=False
     )
@@ -174,13 +172,13 @@ class LoadLog(Base):
     __tablename__ = "load_log"
     __table_args__ = (CheckConstraint("kind IN ('initial', 'delta')", name="kind"),)
 
-    load_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True, server_default=NEW_KEY)
+    load_id: Mapped[Key]
     kind: Mapped[str] = mapped_column(String(10))
     batch: Mapped[str | None] = mapped_column(String(200), unique=True)
     content: Mapped[str | None] = mapped_column(String(100))  # what the batch held, as a checksum
-    loaded_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
-    started_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
-    ended_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    loaded_at: Mapped[datetime]
+    started_at: Mapped[datetime]
+    ended_at: Mapped[datetime]
     received: Mapped[int]
     inserted: Mapped[int]
     updated: Mapped[int]
@@ -212,11 +210,5 @@ def _ensure_extension(_table: object, connection: Connection, **_: object) -> No
 
 
 # SQLAlchemy has no word for WITHOUT OVERLAPS.
-event.listen(
-    CarInfoHistory.__table__,
-    "after_create",
-    DDL(
-        "ALTER TABLE car_info_history ADD CONSTRAINT pk_car_info_history"
-        " PRIMARY KEY (car_id, valid WITHOUT OVERLAPS)"
-    ),
-)
+_KEY = "ADD CONSTRAINT pk_car_info_history PRIMARY KEY (car_id, valid WITHOUT OVERLAPS)"
+event.listen(CarInfoHistory.__table__, "after_create", DDL(f"ALTER TABLE car_info_history {_KEY}"))

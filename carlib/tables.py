@@ -1,7 +1,4 @@
-"""Making the tables of the workbook where they are missing, and saying so where they are not.
-
-`create_tables` makes the tables that are missing and leaves the others alone.
-"""
+"""Making the tables that are missing, and refusing those that are not the models'."""
 
 from typing import Any
 
@@ -36,27 +33,14 @@ def create_tables(engine: Engine) -> list[str]:
 
 
 def create_missing(connection: Connection, metadata: MetaData, purpose: str) -> list[Table]:
-    """Create those of some tables that are missing in the current schema.
+    """Create those tables of `metadata` that are missing, in the connection's transaction.
 
-    Args:
-        connection: The tables become part of its transaction.
-        metadata: The tables.
-        purpose: The name of the lock: two processes may find the same table missing, and it lets
-            the second one look again.
-
-    Returns:
-        The tables made, parents first.
-
-    Raises:
-        TableMismatch: As for `create_tables`.
+    Two processes may find the same table missing: the lock named `purpose` lets the second one look
+    again. Returns the tables made, parents first; raises TableMismatch as `create_tables` does.
     """
     lock(connection, purpose)
-    existing = _relations(connection)
-    tables = list(metadata.tables.values())
-    for table in tables:
-        if table.name in existing:
-            _require_same_columns(connection, table, *existing[table.name])
-    missing = [table for table in tables if table.name not in existing]
+    tables = metadata.tables.values()
+    missing = [table for table in tables if not _exists(connection, table)]
     metadata.create_all(connection, tables=missing, checkfirst=False)
     return missing
 
@@ -64,31 +48,32 @@ def create_missing(connection: Connection, metadata: MetaData, purpose: str) -> 
 def require_tables(connection: Connection) -> None:
     """Raise TablesMissing unless every table of the workbook is there."""
     names = [table.name for table in TABLES]
-    missing = [n for n in names if not connection.scalar(text("SELECT to_regclass(:n)"), {"n": n})]
-    if missing:
+    absent = "SELECT name FROM unnest(CAST(:names AS text[])) name WHERE to_regclass(name) IS NULL"
+    if missing := connection.scalars(text(absent), {"names": names}).all():
         raise TablesMissing(
             f"Expected the tables {', '.join(names)}, but {', '.join(missing)} "
             "is not there. Make them first: create_tables(engine)."
         )
 
 
-def _relations(connection: Connection) -> dict[str, tuple[int, str]]:
-    """Map each relation of the current schema to its oid and PostgreSQL's letter for its kind."""
-    query = text(
-        "SELECT relname, oid, relkind::text FROM pg_class"
-        " WHERE relnamespace = to_regnamespace(quote_ident(current_schema()))"
+def _exists(connection: Connection, table: Table) -> bool:
+    """Return whether a table exists; raise TableMismatch if it is another than the model's.
+
+    The columns have to be the model's, with their types and NOT NULLs. PostgreSQL spells both
+    sides, so that VARCHAR and character varying are the same.
+    """
+    relation = text(
+        "SELECT oid, relkind::text FROM pg_class WHERE relname = :name"
+        " AND relnamespace = to_regnamespace(quote_ident(current_schema()))"
     )
-    return {name: (oid, kind) for name, oid, kind in connection.execute(query)}
-
-
-def _require_same_columns(connection: Connection, table: Table, oid: int, kind: str) -> None:
-    """Raise TableMismatch unless the table has the model's columns, types and NOT NULLs."""
-    if kind not in "rp":  # r: table, p: partitioned table
+    row = connection.execute(relation, {"name": table.name}).one_or_none()
+    if row is None:
+        return False
+    if row.relkind not in "rp":  # r: table, p: partitioned table
         raise TableMismatch(
             f"Expected {table.name} to be a table, but something else has that name (a view, an "
             "index or a sequence). Rename it, or choose another schema: connect(schema=...)."
         )
-    # PostgreSQL spells both sides, so that VARCHAR and character varying are the same.
     spell = text("SELECT format_type(to_regtype(:type), to_regtypemod(:type))")
     expected = {
         (c.name, connection.scalar(spell, {"type": c.type.compile(connection.dialect)}), c.nullable)
@@ -98,7 +83,7 @@ def _require_same_columns(connection: Connection, table: Table, oid: int, kind: 
         "SELECT attname, format_type(atttypid, atttypmod), NOT attnotnull FROM pg_attribute"
         " WHERE attrelid = :oid AND attnum > 0 AND NOT attisdropped"
     )
-    actual = {tuple(row) for row in connection.execute(query, {"oid": oid})}
+    actual = {tuple(column) for column in connection.execute(query, {"oid": row.oid})}
     if expected != actual:
         raise TableMismatch(
             f"The table {table.name} exists with other columns. "
@@ -106,6 +91,7 @@ def _require_same_columns(connection: Connection, table: Table, oid: int, kind: 
             f"Found but not expected: {_listed(actual - expected)}. "
             "Rename or drop that table, or choose another schema: connect(schema=...)."
         )
+    return True
 
 
 def _listed(columns: set[tuple[str, Any, bool | None]]) -> str:

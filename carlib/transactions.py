@@ -1,21 +1,42 @@
-"""Transactions of writers: what they see, what they wait for, and when they are tried again."""
+"""Transactions of writers: what they see, for whom they wait, and when they are tried again."""
 
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+import sys
+import textwrap
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from typing import TypeVar
 
+import psycopg2
 from sqlalchemy import Engine, text
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from carlib.connection import driver_error
+from carlib.errors import WriteFailed
+from carlib.text import printable
 
-# A deadlock and a serialization failure: the next attempt may succeed (PostgreSQL manual,
-# "Serialization Failure Handling").
-RETRYABLE_SQLSTATES = frozenset({"40P01", "40001"})
-UNIQUE_VIOLATION = "23505"
+LOCK_SECONDS = 300.0  # how long a writer waits for a lock that others hold, before it gives up
+SILENT_SECONDS = 2.0  # how long it waits without saying for whom
+
+# A deadlock, a serialization failure, a key that another transaction inserted under way: the next
+# attempt may succeed (PostgreSQL manual, "Serialization Failure Handling").
+RETRYABLE_SQLSTATES = frozenset({"40P01", "40001", "23505"})
 ATTEMPTS = 4
+LOCK_NOT_AVAILABLE = "55P03"
+# No fault of the statement: connection lost, resources, operator, system, time limits of a session.
+ENDED = ("08", "53", "57", "58", "25P03", "25P04", LOCK_NOT_AVAILABLE)
 
+BLOCKING = """
+    SELECT b.pid, a.application_name, a.state, a.query,
+           date_trunc('second', clock_timestamp() - a.state_change)::text
+    FROM pg_locks AS l CROSS JOIN unnest(pg_blocking_pids(l.pid)) AS b (pid)
+    LEFT JOIN pg_stat_activity AS a ON a.pid = b.pid
+    WHERE l.pid = %s AND l.waitstart < clock_timestamp() - make_interval(secs => %s)
+    LIMIT 1
+"""
+
+DatabaseError = DBAPIError | psycopg2.Error
 Result = TypeVar("Result")
 
 
@@ -24,14 +45,137 @@ def read_committed(engine: Engine) -> Iterator[Connection]:
     """Begin a transaction in which each statement sees what others committed before it.
 
     That is PostgreSQL's default, and what waiting for a lock and then looking again needs; the
-    engine may have been made with another isolation level.
+    engine may have been made with another isolation level. Where it waits for a lock, it says for
+    whom after `SILENT_SECONDS`, and gives up after `LOCK_SECONDS`.
+
+    Raises:
+        WriteFailed: The lock was not to be had, the disk is full, or the session was ended.
     """
-    connection = engine.connect().execution_options(isolation_level="READ COMMITTED")
-    with connection, connection.begin():
-        yield connection
+    holders: list[str] = []
+    driver_connection = None
+    first: DatabaseError | None = None
+    committing = False
+    try:
+        connection = engine.connect().execution_options(isolation_level="READ COMMITTED")
+        driver_connection = connection.connection.dbapi_connection
+        with connection, watch_locks(connection, holders), connection.begin():
+            connection.execute(text(f"SET LOCAL lock_timeout = {1000 * LOCK_SECONDS:.0f}"))
+            try:
+                yield connection
+            except (DBAPIError, psycopg2.Error) as error:
+                first = error  # what comes after it, when the transaction ends, may hide it
+                raise
+            committing = True
+    except (DBAPIError, psycopg2.Error) as last:
+        cause = first or last
+        if not _was_ended(cause):
+            raise
+        notices = getattr(driver_connection, "notices", [])
+        raise _write_failed(engine, cause, notices, holders, committing) from cause
 
 
-def lock(connection: Connection, purpose: str, *, whole_session: bool = False) -> None:
+@contextmanager
+def watch_locks(connection: Connection, holders: list[str] | None = None) -> Iterator[None]:
+    """Say on stderr, once, for whom the connection waits if it waits for a lock for long.
+
+    A thread looks, through a connection of its own, which is opened after `SILENT_SECONDS`.
+
+    Args:
+        connection: The one that may wait, in the block.
+        holders: Gets a description of the session that holds the lock.
+    """
+    ended = threading.Event()
+    pid = connection.connection.dbapi_connection.info.backend_pid  # type: ignore[union-attr]
+    arguments = (connection.engine, pid, ended, [] if holders is None else holders)
+    thread = threading.Thread(target=_watch, args=arguments, name="carlib locks", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join(1)
+
+
+def _watch(engine: Engine, pid: int, ended: threading.Event, holders: list[str]) -> None:
+    if ended.wait(SILENT_SECONDS):
+        return
+    pool = engine.pool.recreate()  # of its own: the engine's may have no connection left to give
+    with suppress(psycopg2.Error, SQLAlchemyError), closing(pool.connect()) as connection:
+        cursor = connection.cursor()
+        while not ended.wait(0.2):
+            cursor.execute(BLOCKING, [pid, SILENT_SECONDS])
+            row = cursor.fetchone()
+            connection.rollback()
+            if row is not None:
+                holders.append(_describe(*row))
+                print(f"Waiting for a lock that {holders[0]}.", file=sys.stderr, flush=True)
+                break
+    pool.dispose()
+
+
+def _describe(
+    pid: int, name: str | None, state: str | None, query: str | None, age: str | None
+) -> str:
+    last = textwrap.shorten(printable(" ".join((query or "hidden").split())), 80)
+    since = f" for {age}" if age else ""
+    return (
+        f"{name or 'a session without a name'} (pid {pid}) holds: it is {state or 'unknown'}"
+        f"{since}, its last statement is {last!r}"
+    )
+
+
+def _was_ended(error: DatabaseError) -> bool:
+    """Whether the session or its surroundings failed, and not a statement."""
+    cause = driver_error(error) if isinstance(error, DBAPIError) else error
+    if cause.pgcode is None:
+        return isinstance(cause, (psycopg2.OperationalError, psycopg2.InterfaceError))
+    return cause.pgcode.startswith(ENDED)
+
+
+def _write_failed(
+    engine: Engine, error: DatabaseError, notices: list[str], holders: list[str], committing: bool
+) -> WriteFailed:
+    cause = driver_error(error) if isinstance(error, DBAPIError) else error
+    sentence = cause.diag.message_primary or " ".join(str(cause).split())
+    outcome, advice = "Nothing was changed.", "Mend that, and try again."
+    if cause.pgcode == LOCK_NOT_AVAILABLE:
+        outcome += (
+            f" It waited {LOCK_SECONDS:g} seconds for a lock that"
+            f" {holders[0] if holders else 'another session holds'}."
+        )
+        advice = "Commit or roll back there, or SELECT pg_terminate_backend(pid), and try again."
+    elif cause.pgcode == "53100":
+        advice = "Free space on the disk that has the server's data, and try again."
+    elif cause.pgcode is None:
+        # What the server said when it ended an idle session is a mere notice to the driver.
+        sentence = "; ".join([n.strip() for n in notices if n.startswith("FATAL")] or [sentence])
+        advice = f"{_time_limits(engine)} Then try again."
+        if committing:
+            outcome = "It happened at the very end: look whether the change is there."
+    return WriteFailed(
+        f"Expected PostgreSQL to make the change, but it ended the work: {sentence.rstrip('.')}."
+        f" {outcome} {advice}"
+    )
+
+
+def _time_limits(engine: Engine) -> str:
+    """Say what may have ended a session without a word that reached us."""
+    query = "SELECT name, current_setting(name) FROM pg_settings WHERE name ~ 'timeout$'"
+    try:
+        with engine.connect() as connection:
+            settings = {row[0]: row[1] for row in connection.exec_driver_sql(query)}
+    except (SQLAlchemyError, psycopg2.Error):
+        return "The server does not answer: start it, or wait until it has recovered."
+    ours = ("statement_timeout", "transaction_timeout", "idle_in_transaction_session_timeout")
+    limits = [f"{name} = {settings[name]}" for name in ours if settings[name] != "0"]
+    return (
+        f"This role has time limits: {', '.join(limits)}. Raise them with ALTER ROLE ... SET."
+        if limits
+        else "The server answers again: someone ended this session, or the server restarted."
+    )
+
+
+def lock(connection: Connection, purpose: str) -> None:
     """Wait until nobody else in this schema holds the lock of that name, and hold it.
 
     Of this schema only: other learners of the same database are not kept waiting.
@@ -39,37 +183,22 @@ def lock(connection: Connection, purpose: str, *, whole_session: bool = False) -
     Args:
         connection: The lock ends with its transaction.
         purpose: The name of the lock, such as ``carlib.load``.
-        whole_session: True for a lock that ends with the connection instead.
     """
-    function = "pg_advisory_lock" if whole_session else "pg_advisory_xact_lock"
     connection.execute(
-        text(f"SELECT {function}(hashtext(:purpose), hashtext(current_schema()))"),
+        text("SELECT pg_advisory_xact_lock(hashtext(:purpose), hashtext(current_schema()))"),
         {"purpose": purpose},
     )
 
 
-def retry(
-    attempt: Callable[[], Result],
-    *,
-    sqlstates: Collection[str] = RETRYABLE_SQLSTATES,
-    errors: tuple[type[Exception], ...] = (),
-) -> Result:
-    """Call a function that begins and ends a transaction, or a savepoint, until it succeeds.
+def retry(attempt: Callable[[], Result]) -> Result:
+    """Call a function that makes a transaction, or a savepoint, until it succeeds.
 
-    Args:
-        attempt: What to call, `ATTEMPTS` times at most.
-        sqlstates: The errors of the database after which it is called again.
-        errors: Other errors after which it is called again.
-
-    Raises:
-        Exception: What the last attempt raised, or any error that is none of these.
+    It is called `ATTEMPTS` times at most, as long as the database's errors are ones that pass.
     """
     for _ in range(ATTEMPTS - 1):
         try:
             return attempt()
-        except errors:
-            continue
         except DBAPIError as error:
-            if driver_error(error).pgcode not in sqlstates:
+            if driver_error(error).pgcode not in RETRYABLE_SQLSTATES:
                 raise
     return attempt()

@@ -4,9 +4,6 @@ A VIN has 17 characters (ISO 3779): the manufacturer (positions 1-3, the WMI of 
 description of the car (4-8), a check digit (9), the model year (10), the plant (11) and a serial
 number (12-17). The check digit is that of 49 CFR 565.15. North America demands it; elsewhere a
 manufacturer may put another character there, so a real VIN from Europe can fail the check.
-
-- `descriptor`, `year_code`: the parts that say something about the car.
-- `assemble`: a whole column of VINs at once, with numpy.
 """
 
 import unicodedata
@@ -75,20 +72,13 @@ def assemble(prefixes: np.ndarray, years: np.ndarray, numbers: np.ndarray) -> pa
     for position in range(16, 10, -1):
         serial, digit = np.divmod(serial, 10)
         codes[:, position] = alphabet[digit]
-    codes[:, 8] = _check_codes(codes)
+    worth = np.zeros(128, np.uint16)
+    worth[alphabet] = [int(digit) for digit in _WORTH]
+    total = worth[codes] @ np.array(_WEIGHTS, np.uint16)
+    codes[:, 8] = np.frombuffer(_REMAINDERS.encode(), np.uint8)[total % 11]
 
     # The codes are Arrow's text already: one buffer of characters, and where each text begins.
     begins = np.arange(0, codes.size + 1, LENGTH, dtype=np.int64)
     return pa.LargeStringArray.from_buffers(
         len(codes), pa.py_buffer(begins), pa.py_buffer(codes.reshape(-1))
     )
-
-
-def _check_codes(codes: np.ndarray) -> np.ndarray:
-    """Compute position 9 for each row of ASCII codes, as an ASCII code."""
-    worth = np.zeros(128, np.uint16)
-    worth[np.frombuffer(ALPHABET.encode(), np.uint8)] = [int(digit) for digit in _WORTH]
-    total = np.zeros(len(codes), np.uint16)
-    for position, weight in enumerate(_WEIGHTS):
-        total += worth[codes[:, position]] * np.uint16(weight)
-    return np.frombuffer(_REMAINDERS.encode(), np.uint8)[total % 11]

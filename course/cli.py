@@ -7,6 +7,7 @@ when it is called, so that ``--help`` is quick and ``doctor`` works where someth
 import argparse
 import contextlib
 import inspect
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from course.errors import UsageError
+from course.errors import LessonFailed, OutputFailed, UsageError
 
 _EXIT_STATUS = """\
 exit status: 0 done, 1 failed, 2 nothing was done (a misspelled option, lesson or parameter),
@@ -80,7 +81,7 @@ def _run(options: argparse.Namespace) -> int:
         if value is not None and values.setdefault(name, value) != value:
             raise UsageError(f"The parameter {name!r} is given twice, with different values.")
     output = options.output or Path("build", "class" if options.class_file else "run")
-    if output.exists() and not output.is_dir():
+    if os.path.isfile(output):
         raise UsageError(f"--output takes a folder, but {output} is a file.")
     every_lesson = find_lessons(options.notebooks)
     lessons = choose_lessons(every_lesson, options.only)
@@ -88,16 +89,44 @@ def _run(options: argparse.Namespace) -> int:
     if options.class_file:
         from course.class_run import class_table, run_class
 
-        courses = run_class(options.class_file, every_lesson, lessons, output, values, url)
+        with _disks_named(output, url):
+            courses = run_class(options.class_file, every_lesson, lessons, output, values, url)
         print(f"{class_table(courses)}\nRead {output / '*' / 'index.html'}")
         return int(any(run.status != "ok" for course in courses for run in course.lessons))
     from course.run import run_lessons  # slow to import: only once the words are right
 
-    course = run_lessons(lessons, output, values=values, database_url=url)
+    with _disks_named(output, url):
+        course = run_lessons(lessons, output, values=values, database_url=url)
     seconds = sum(run.seconds for run in course.lessons)
     count = f"{len(lessons)} lesson{'s' * (len(lessons) > 1)}"
     print(f"{count} ok in {seconds:.0f} s. Read {output / 'index.html'}")
     return 0
+
+
+@contextlib.contextmanager
+def _disks_named(output: Path, database_url: str | None) -> Iterator[None]:
+    """Name the folder that can't be written to: that of the results, or the temporary server's."""
+    from nbformat.reader import NotJSONError
+
+    from servers.postgres import ServerError
+
+    try:
+        yield
+    except (OSError, NotJSONError) as error:
+        cause: BaseException = error  # a notebook is read again that was cut off when written
+        while not isinstance(cause, OSError) and cause.__context__:
+            cause = cause.__context__
+        place, folder = getattr(cause, "filename", None), output.resolve()
+        if place and not (folder.is_relative_to(place) or Path(place).is_relative_to(folder)):
+            raise
+        reason = getattr(cause, "strerror", None) or "a notebook there is cut off"
+        advice = "Make it writable, free space on its disk, or name another folder with --output."
+        raise OutputFailed(f"can't write to {output}: {reason}. {advice}") from error
+    except (ServerError, LessonFailed) as error:
+        if database_url:
+            raise
+        text = str(error).replace("CARLIB_DATA_DIR", "TMPDIR")
+        raise type(error)(text.replace("CARLIB_DATABASE_URL", "--database-url")) from error
 
 
 def _lab(options: argparse.Namespace) -> int:

@@ -40,5 +40,9 @@ class LessonFailed(CourseError):
     """A cell of a lesson raised an error, or its kernel died."""
 
 
+class OutputFailed(CourseError):
+    """The folder for the results can't be written to, or its disk is full."""
+
+
 class RolesFailed(CourseError):
     """The roles of a class could not be made on the server; it is as it was."""

@@ -218,9 +218,12 @@ def convert(name: str, value: object, default: object) -> object:
             else:
                 read = expected(value) if expected in (int, float) else ast.literal_eval(value)
     # By type, not isinstance: True is an int in Python, but no number of cars.
-    if default is None or type(read) is expected or (expected is float and type(read) is int):
-        return read
+    fits = type(read) is expected or (expected is float and type(read) is int)
     words = _TYPES.get(expected, f"a {expected.__name__}")
+    if expected is int and isinstance(default, int) and default > 0:  # a count, not a seed
+        fits, words = fits and isinstance(read, int) and read > 0, f"{words}, 1 or more"
+    if default is None or fits:
+        return read
     raise WrongParameterType(
         f"The parameter {name!r} takes {words} (its default is {default!r}), found {value!r}."
     )

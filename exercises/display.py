@@ -23,20 +23,23 @@ def to_html(frame: pd.DataFrame) -> str | None:
     """Return pandas' own HTML of a frame, with the cells and headings of text set left."""
     html = frame._repr_html_()  # type: ignore[operator]  # pandas' types leave it out
     is_text = [not pd.api.types.is_numeric_dtype(dtype) for dtype in frame.dtypes]
-    if html is None or not any(is_text):
+    labels = not pd.api.types.is_numeric_dtype(frame.index.dtype)
+    if html is None or not any([*is_text, labels]):
         return html
 
     def align(row: re.Match) -> str:
         tag = "td" if "<td" in row[0] else "th"
         cells = re.split(rf"(?=<{tag}\b)", row[0])
-        if len(cells) <= len(is_text):  # columns left out for width, or the names of the index
-            return row[0]
         first = len(cells) - len(is_text)
+        if first < 1:  # columns left out for width
+            return row[0]
         for place, left in enumerate(is_text, first):
             if left:
                 cells[place] = cells[place].replace(
                     f"<{tag}", f'<{tag} style="text-align: left"', 1
                 )
+        if labels:
+            cells[0] = cells[0].replace("<th", '<th style="text-align: left"')
         return "".join(cells)
 
     return _ROW.sub(align, html.replace('<tr style="text-align: right;">', "<tr>"))

@@ -1,26 +1,97 @@
-"""Archiving: old history moves from the table to Parquet files, month by month.
+"""Archiving: old history moves from the table to Parquet files, one a month.
 
-Where this is interrupted, at any moment, each row is in the table or in a file that the table
-`history_archive` lists, never in neither. The next run goes on where the last one ended.
+The files are written under temporary names, synced to the disk and read back. One transaction then
+removes the rows, comparing each with what was read, renames the files and lists them in the table
+`history_archive`. Readers trust listed files alone, so whenever this is interrupted, each row is in
+the table or in a listed file, never in both or in neither. What an interruption leaves in the
+folder, other files or one named ``.unfinished-…``, does no harm and may be deleted.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import hashlib
+import io
+import os
 from dataclasses import dataclass
 from datetime import datetime
 from os import PathLike
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import perf_counter
 
-from sqlalchemy import Engine, text
+import psycopg2
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+from sqlalchemy import BigInteger, Column, DateTime, Engine, MetaData, String, Table, text
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError
 
-from carlib.errors import BadArgument
-from carlib.history.archive_files import ARCHIVE
-from carlib.history.archive_month import KEPT, archive_month, remove_leftovers
+from carlib.connection import driver_cursor
+from carlib.errors import BadArgument, DamagedData, WriteFailed
+from carlib.history.copy import BATCH_ROWS, stream_query
 from carlib.load_lock import require_instant
+from carlib.models import NAMES
 from carlib.tables import require_tables
-from carlib.transactions import lock
+from carlib.transactions import lock, read_committed
+
+# Not in Base.metadata: the first archiving makes it.
+ARCHIVE = Table(
+    "history_archive",
+    MetaData(naming_convention=NAMES),
+    Column("file", String(200), primary_key=True),  # below the directory, with forward slashes
+    Column("rows", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("first_valid_from", DateTime(timezone=True), nullable=False),
+    Column("last_timestamp", DateTime(timezone=True), nullable=False),
+    Column("archived_at", DateTime(timezone=True), server_default=text("clock_timestamp()")),
+)
+
+_TEXT, INSTANT = pa.string(), pa.timestamp("us", "UTC")
+# The columns of a file: those of car_info_history that are not generated. Keys are text there.
+SCHEMA = pa.schema(
+    {
+        "history_id": _TEXT, "car_id": _TEXT, "model_id": _TEXT,
+        "engine_size": pa.decimal128(4, 2), "vin": _TEXT, "color": _TEXT,
+        "price": pa.decimal128(12, 2), "status": pa.bool_(),
+        "valid_from": INSTANT, "timestamp": INSTANT, "operation": _TEXT,
+    }
+)  # fmt: skip
+
+# By its last row, a deleted car that comes back is given its id again (`carlib.loading`).
+LAST_VERSION_OF_DELETED = (
+    "h.operation = 'delete' AND NOT EXISTS (SELECT FROM car_info c WHERE c.car_id = h.car_id)"
+    " AND NOT EXISTS (SELECT FROM car_info_history l"
+    ' WHERE l.car_id = h.car_id AND l."timestamp" > h."timestamp")'
+)
+_OLD = 'FROM car_info_history h WHERE h."timestamp" < :before AND'
+_MONTHS = (
+    "SELECT DISTINCT date_trunc('month', h.\"timestamp\" AT TIME ZONE 'UTC')"
+    f" {_OLD} NOT ({LAST_VERSION_OF_DELETED}) ORDER BY 1"
+)
+_KEPT = f"SELECT count(*) {_OLD} {LAST_VERSION_OF_DELETED}"
+_COLUMNS, _TABLES, _FILES = (
+    ", ".join(f'{alias}"{name}"' for name in SCHEMA.names) for alias in ("", "h.", "a.")
+)
+ROWS_OF_MONTH = f"""
+SELECT {_COLUMNS} FROM car_info_history h
+WHERE h."timestamp" >= %(month)s::timestamp AT TIME ZONE 'UTC'
+  AND h."timestamp" < (%(month)s::timestamp + interval '1 month') AT TIME ZONE 'UTC'
+  AND h."timestamp" < %(before)s::timestamptz AND NOT ({LAST_VERSION_OF_DELETED})
+ORDER BY h.car_id, h."timestamp"
+"""
+_STAGE = (
+    "CREATE TEMPORARY TABLE archived ON COMMIT DROP AS"
+    f" SELECT {_COLUMNS} FROM car_info_history WITH NO DATA"
+)
+REMOVE = (
+    "DELETE FROM car_info_history h USING archived a WHERE h.car_id = a.car_id"
+    f' AND h."timestamp" = a."timestamp" AND ROW({_TABLES}) IS NOT DISTINCT FROM ROW({_FILES})'
+)
+# Rows that somebody put back from a file and archives again make that same file again.
+_LIST = (
+    "INSERT INTO history_archive (file, rows, bytes, first_valid_from, last_timestamp)"
+    ' SELECT :file, count(*), :bytes, min(valid_from), max("timestamp") FROM archived'
+    " ON CONFLICT DO NOTHING"
+)
 
 
 @dataclass(frozen=True)
@@ -50,9 +121,8 @@ class ArchiveReport:
 
     def __repr__(self) -> str:
         # No sizes, names and seconds: they differ from run to run.
-        lines = [f"ArchiveReport of history before {self.before.isoformat(' ')}"]
-        lines += [f"  {name:<7} {count:>11,}" for name, count in self._counts().items()]
-        return "\n".join(lines)
+        lines = [f"  {name:<7} {count:>11,}" for name, count in self._counts().items()]
+        return "\n".join([f"ArchiveReport of history before {self.before.isoformat(' ')}", *lines])
 
     def _repr_html_(self) -> str:
         counts = self._counts()
@@ -64,12 +134,8 @@ class ArchiveReport:
         )
 
     def _counts(self) -> dict[str, int]:
-        return {
-            "rows": self.rows,
-            "kept": self.kept,
-            "files": len(self.files),
-            "months": len(self.months),
-        }
+        files, months = len(self.files), len(self.months)
+        return {"rows": self.rows, "kept": self.kept, "files": files, "months": months}
 
 
 def archive_history(
@@ -82,73 +148,128 @@ def archive_history(
     and model are in them by the `model_id` alone. `car_history` and `cars_as_of` answer as before
     when they are told the directory; `price_changes` knows the table only.
 
-    Loads are not kept waiting. A second archiving of the same schema waits for the first. Keep the
-    directory for one schema.
+    All goes in one transaction: where it fails, nothing was archived. Loads are not kept waiting. A
+    second archiving of the same schema waits for the first. Keep the directory for one schema.
 
     Args:
         engine: From `connect`, with the tables made by `create_tables`.
         before: Rows with a `timestamp` before this instant go, except for the last one of each
             deleted car. It has a time zone.
-        directory: A folder, made if missing; the same one for every run.
+        directory: A folder, made if missing; the same one for every run. ``~`` is your home.
 
     Returns:
         An `ArchiveReport`: how many rows went into which files.
 
     Raises:
-        BadArgument: `before` has no time zone, or `directory` is a file.
+        BadArgument: `before` has no time zone, or `directory` can't be that of a folder.
         TablesMissing: The tables are not there; `create_tables` makes them.
-        DamagedData: A file does not hold what the table holds. What it holds stays there.
+        DamagedData: A file does not hold what the table holds.
+        WriteFailed: The disk is full, the folder is read-only or can't be made, or the database
+            refused or ended the session.
     """
-    before = require_instant("before", before)
-    directory = Path(directory)
-    if directory.exists() and not directory.is_dir():
-        raise BadArgument(f"Expected directory to be a folder, found a file: {str(directory)!r}.")
+    before, directory = require_instant("before", before), archive_folder(directory)
     start = perf_counter()
-    moved = []
-    with _only_archiver(engine) as connection:
-        with connection.begin():
+    moved: dict[Path, tuple[Path, int]] = {}
+    try:
+        with read_committed(engine) as connection:
+            lock(connection, "carlib.archive")
             require_tables(connection)
             ARCHIVE.create(connection, checkfirst=True)
-            months = connection.scalars(text(MONTHS), {"before": before}).all()
-        remove_leftovers(connection, directory)
-        for month in months:
-            moved += archive_month(connection, month, before, directory)
-        with connection.begin():
-            kept = connection.scalar(text(KEPT_ROWS), {"before": before})
+            months = connection.scalars(text(_MONTHS), {"before": before}).all()
+            directory.mkdir(parents=True, exist_ok=True)
+            with TemporaryDirectory(prefix=".unfinished-", dir=directory) as folder:
+                for month in months:
+                    unfinished = Path(folder, month.isoformat()[:7])
+                    if rows := _write(connection, {"month": month, "before": before}, unfinished):
+                        moved[unfinished] = _remove(connection, unfinished, rows, directory), rows
+                kept = connection.scalar(text(_KEPT), {"before": before})
+                for unfinished, (path, _) in moved.items():
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    unfinished.replace(path)
+                    for parent in (path.parent, path.parent.parent, directory):
+                        _sync(parent)
+    except (OSError, DBAPIError, psycopg2.Error) as error:
+        raise WriteFailed(
+            f"Expected to move history to files in {str(directory)!r}, found: "
+            f"{str(getattr(error, 'orig', error)).strip()}. Every row is in the table, or in a "
+            "file that the table history_archive lists. Make room, name a folder that you may "
+            "write to, or see to the database; then archive again."
+        ) from error
     return ArchiveReport(
         before=before,
         directory=directory,
-        rows=sum(file.rows for file in moved),
+        rows=sum(rows for _, rows in moved.values()),
         kept=kept,
-        files=tuple(file.path for file in moved),
-        months=tuple(sorted({file.month for file in moved})),
-        bytes=sum(file.bytes for file in moved),
+        files=tuple(path for path, _ in moved.values()),
+        months=tuple(unfinished.name for unfinished in moved),
+        bytes=sum(path.stat().st_size for path, _ in moved.values()),
         seconds=perf_counter() - start,
     )
 
 
-MONTHS = (
-    "SELECT DISTINCT date_trunc('month', h.\"timestamp\" AT TIME ZONE 'UTC')"
-    f' FROM car_info_history h WHERE h."timestamp" < :before AND NOT ({KEPT}) ORDER BY 1'
-)
-KEPT_ROWS = f'SELECT count(*) FROM car_info_history h WHERE h."timestamp" < :before AND {KEPT}'
-
-
-@contextmanager
-def _only_archiver(engine: Engine) -> Iterator[Connection]:
-    """A connection of its own that holds the schema's archiving lock as long as it lives.
-
-    All that changes the database goes through it: who loses the connection, and so the lock, can
-    remove nothing any more.
-    """
-    held = None
+def archive_folder(directory: str | PathLike[str]) -> Path:
+    """Return an archive's folder, which need not exist, or raise BadArgument if it can't be one."""
     try:
-        with engine.connect() as connection:
-            held = connection.connection.dbapi_connection
-            connection.detach()  # back in the pool, it would hold the lock for ever
-            with connection.begin():
-                lock(connection, "carlib.archive", whole_session=True)
-            yield connection
-    finally:
-        if held is not None:  # a statement that is interrupted leaves a detached one open
-            held.close()
+        path = Path(directory).expanduser()
+        no_path = "://" in str(directory) or "\0" in str(directory)
+        if no_path or (path.exists() and not path.is_dir()):
+            raise NotADirectoryError(str(directory))
+    except (TypeError, OSError, RuntimeError) as error:  # RuntimeError: nobody has that home
+        raise BadArgument(
+            "Expected directory to be a folder on this computer, made if missing; found "
+            f"{directory!r}, which can't be one."
+        ) from error
+    return path
+
+
+def _write(connection: Connection, period: dict[str, datetime], path: Path) -> int:
+    """Write a month's rows to a new file and see that it is on the disk; returns their number."""
+    with path.open("xb") as file:
+        with pq.ParquetWriter(file, SCHEMA, compression="zstd") as writer:
+            rows = stream_query(connection, ROWS_OF_MONTH, period, SCHEMA, writer.write_table)
+        file.flush()
+        os.fsync(file.fileno())
+    return rows
+
+
+def _sync(folder: Path) -> None:
+    """See that a folder's names are on the disk, before the rows of its files go."""
+    if os.name != "nt":  # where a folder can't be opened
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _remove(connection: Connection, path: Path, rows: int, directory: Path) -> Path:
+    """Read a month's file back, remove the rows that it holds, and list it; returns its path to be.
+
+    Raises DamagedData where they are not exactly the table's, or not as many as were written.
+    """
+    year, month = path.name.split("-")
+    name = f"year={year}/month={month}/{checksum(path)}.parquet"
+    connection.execute(text(_STAGE))
+    with pq.ParquetFile(path) as file, driver_cursor(connection) as cursor:
+        read_back = file.metadata.num_rows
+        for batch in file.iter_batches(BATCH_ROWS):
+            buffer = io.BytesIO()
+            pyarrow.csv.write_csv(batch, buffer, pyarrow.csv.WriteOptions(include_header=False))
+            buffer.seek(0)
+            cursor.copy_expert(f"COPY archived ({_COLUMNS}) FROM STDIN (FORMAT csv)", buffer)
+    connection.execute(text("ANALYZE archived"))
+    if not connection.execute(text(REMOVE)).rowcount == read_back == rows:
+        raise DamagedData(
+            f"Expected each of the {rows:,} rows of a file for {path.name} in car_info_history as "
+            "it was written, but some have changed or gone since, or were not read back as they "
+            "are. No row was removed: find out who writes there, then archive again."
+        )
+    connection.execute(text(_LIST), {"file": name, "bytes": path.stat().st_size})
+    connection.execute(text("DROP TABLE archived"))
+    return directory / name
+
+
+def checksum(path: Path) -> str:
+    """The SHA-256 of a file's bytes in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,28 +1,37 @@
 """Changing or deleting one car, with what it was before going to the history.
 
 One change and one load are the same thing to the history: both take the load's lock before they
-read the clock, so all that ever happens to the cars of a schema forms one order.
+read the clock, so all that ever happens to the cars of a schema forms one order; and both run the
+statement of `carlib.loading.delta_sql`, here for one row of parameters in place of a staging table.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import pandas as pd
 from sqlalchemy import Engine, text
-from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
 from carlib.connection import driver_error
-from carlib.errors import LateChange, NotFound, VinTaken, WriteFailed
-from carlib.history.change_values import check_names, clean_values
-from carlib.load_lock import announce, lock_for_load, read_clock, require_instant
-from carlib.loading.delta_sql import LOGGED
+from carlib.errors import BadArgument, LateChange, NotFound, RejectedRows, VinTaken, WriteFailed
+from carlib.load_lock import change_in_order, read_clock, require_instant
+from carlib.loading.delta_checks import CLOCK_BEHIND
+from carlib.loading.delta_sql import (
+    differs,
+    merge_statement,
+    names_statements,
+    row_of_parameters,
+    source_query,
+)
+from carlib.loading.prepare import CanonicalNames, check_names, prepare
+from carlib.loading.staging import known_names
 from carlib.lookup import CARS, as_uuid
 from carlib.models import CarInfo
-from carlib.tables import require_tables
-from carlib.transactions import Result, read_committed, retry
+from carlib.text import tidy_text
+from carlib.transactions import retry
 
 
 def update_car(
@@ -50,21 +59,29 @@ def update_car(
     Raises:
         BadArgument: An argument is not of the expected kind, or `changed_at` has no time zone.
         TablesMissing: The tables are not there; `create_tables` makes them.
-        WrongColumns, WrongColumns: A name is no value of a car, or brand comes without model.
+        WrongColumns: A name is no value of a car, or brand comes without model.
         RejectedRows: A value can't be a car's; `.rejected` holds it with the reason.
         NotFound: There is no such car.
         VinTaken: Another car has the new VIN, or had it at `changed_at` or later.
         LateChange: The car changed at or after `changed_at`. Nothing is written.
-        WriteFailed: A trigger or the like on the tables prevents the change.
+        WriteFailed: A trigger or the like on the tables prevents the change, a lock that others
+            hold was not to be had within `carlib.transactions.LOCK_SECONDS` (five minutes; for
+            whom it waits is said on stderr after two seconds), the disk is full, or PostgreSQL
+            ended the session.
     """
     key = as_uuid(car_id)
-    check_names(changes)
-
-    def change(connection: Connection, instant: datetime) -> dict[str, Any]:
-        _change(connection, key, instant, clean_values(connection, changes))
-        return dict(connection.execute(CARS.where(CarInfo.car_id == key)).mappings().one())
-
-    return _in_order(engine, "changed_at", changed_at, change)
+    if not isinstance(changes, Mapping):
+        raise BadArgument(
+            "Expected changes to be a dictionary of new values by name, as in "
+            f"{{'price': 16500}}; found {type(changes).__name__}."
+        )
+    check_names(changes, of_frame=False)
+    try:
+        return _change(engine, key, "changed_at", changed_at, changes)
+    except IntegrityError as error:
+        if driver_error(error).diag.constraint_name == "uq_car_info_vin":
+            raise _vin_taken(tidy_text(changes["vin"], upper=True)) from error
+        raise
 
 
 def delete_car(engine: Engine, car_id: UUID | str, *, deleted_at: datetime | None = None) -> None:
@@ -78,81 +95,93 @@ def delete_car(engine: Engine, car_id: UUID | str, *, deleted_at: datetime | Non
     Raises:
         BadArgument, TablesMissing, NotFound, LateChange, WriteFailed: As for `update_car`.
     """
-    key = as_uuid(car_id)
-
-    def change(connection: Connection, instant: datetime) -> None:
-        _change(connection, key, instant, None)
-
-    _in_order(engine, "deleted_at", deleted_at, change)
-
-
-def _in_order(
-    engine: Engine,
-    name: str,
-    instant: datetime | None,
-    change: Callable[[Connection, datetime], Result],
-) -> Result:
-    """Make a change in a transaction of its own, after all loads and changes before it."""
-    if instant is not None:
-        instant = require_instant(name, instant)
-
-    def attempt() -> Result:
-        with read_committed(engine) as connection:
-            announce(connection, instant)
-            lock_for_load(connection)
-            require_tables(connection)
-            return change(connection, instant or read_clock(connection))
-
-    # Once more, too, where someone who writes without the lock came in between.
-    return retry(attempt, errors=(WriteFailed,))
+    _change(engine, as_uuid(car_id), "deleted_at", deleted_at, None)
 
 
 def _change(
-    connection: Connection, key: UUID, instant: datetime, values: Mapping[str, Any] | None
-) -> None:
-    """Run the statement; where it did nothing, find out why."""
-    parameters = {**(values or {}), "car_id": key, "instant": instant}
-    if values and "vin" in values:
+    engine: Engine,
+    key: UUID,
+    name: str,
+    given: datetime | None,
+    changes: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """Change a car, or delete it where there are no changes, after all that came before."""
+    given = None if given is None else require_instant(name, given)
+
+    def attempt() -> dict[str, Any]:
+        with change_in_order(engine, given) as connection:
+            values = _clean(connection, changes) if changes else {}
+            instant = given or read_clock(connection)
+            parameters = {**values, "car_id": key, "loaded_at": instant}
+            rows = row_of_parameters(values)
+            if _needs_change(connection, rows, parameters, changes is None, given is None):
+                if "brand" in values:
+                    for statement in names_statements(rows):
+                        connection.execute(text(statement), parameters)
+                merge = merge_statement(
+                    list(values), delete=changes is None, rows=rows, key="car_id"
+                )
+                if not connection.execute(text(merge), parameters).all():
+                    raise WriteFailed(
+                        f"Expected the car {key} to change, but the database left it as it was. "
+                        "Something on car_info prevents it: look for triggers, rules and policies."
+                    )
+            car = connection.execute(CARS.where(CarInfo.car_id == key)).mappings().one_or_none()
+            return dict(car or {})
+
+    return retry(attempt)
+
+
+def _clean(connection: Connection, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Clean new values as those of a frame are, or raise RejectedRows with a frame of one row."""
+    # One object column each: pandas must not turn a value into something else before it is judged.
+    row = pd.DataFrame({name: pd.Series([value], dtype=object) for name, value in changes.items()})
+    names = CanonicalNames(known_names(connection) if "brand" in changes else ())
+    prepared = prepare(row, names, required=())
+    if len(prepared.rejected):
+        listed = ", ".join(f"{name} = {value!r}" for name, value in changes.items())
+        raise RejectedRows(
+            f"Expected values that a car can have, found {listed}: "
+            f"{prepared.rejected['reason'].iloc[0]}. The car stays as it is.",
+            prepared.rejected,
+        )
+    return prepared.clean.drop_columns(["row"]).to_pylist()[0]
+
+
+def _needs_change(
+    connection: Connection, rows: str, parameters: dict[str, Any], delete: bool, clock: bool
+) -> bool:
+    """Lock the car, and say whether it has other values; refuse what can't be done."""
+    values = [name for name in parameters if name not in ("car_id", "loaded_at")]
+    if "vin" in values:
         _require_free(connection, parameters)
-    other = "true" if values is None else _differs(values)
-    state = f"SELECT c.valid_from, {other} AS differs FROM car_info c WHERE c.car_id = :car_id"
-    if _done(connection, _change_statement(values), parameters):
-        return
-    car = connection.execute(text(state), parameters).one_or_none()
+    other = "true" if delete else differs(values, "car_id")
+    source = source_query(values, rows, "car_id")
+    query = (
+        f"SELECT c.valid_from, {other} AS differs"
+        f" FROM car_info AS c JOIN ({source}) AS s ON c.car_id = s.car_id FOR UPDATE OF c"
+    )
+    car = connection.execute(text(query), parameters).one_or_none()
     if car is None:
         raise NotFound(
-            f"Expected a car with the id {key}, found none. It was never there, or it was "
-            "deleted: car_history(engine, car_id) tells. Look an id up with "
+            f"Expected a car with the id {parameters['car_id']}, found none. It was never there, "
+            "or it was deleted: car_history(engine, car_id) tells. Look an id up with "
             "get_car(engine, vin=...)['car_id']."
         )
-    if not car.differs:
-        return
-    if car.valid_from >= instant:
+    if car.differs and car.valid_from >= parameters["loaded_at"]:
         raise LateChange(
-            f"Expected a change after {car.valid_from.isoformat(' ')}, since when the car's "
-            f"values hold; found {instant.isoformat(' ')}. History can't be written "
-            "backwards: give a later instant."
+            f"Expected a change after {car.valid_from.isoformat(' ')}, since when the car's values "
+            f"hold; found {parameters['loaded_at'].isoformat(' ')}. History can't be written "
+            f"backwards: give a later instant.{CLOCK_BEHIND * clock}"
         )
-    raise WriteFailed(
-        f"Expected the car {key} to change, but the database left it as it was. Something on "
-        "car_info prevents it: look for triggers, rules and policies."
-    )
-
-
-def _done(connection: Connection, statement: str, parameters: Mapping[str, Any]) -> bool:
-    try:
-        return connection.execute(text(statement), parameters).rowcount == 1
-    except IntegrityError as error:
-        if driver_error(error).diag.constraint_name == "uq_car_info_vin":
-            raise _vin_taken(parameters["vin"]) from error
-        raise
+    return car.differs
 
 
 def _require_free(connection: Connection, parameters: Mapping[str, Any]) -> None:
     """Raise VinTaken if another car had the VIN at the instant or later, and gave it up since."""
     query = text(
         "SELECT EXISTS (SELECT FROM car_info_history WHERE vin = :vin AND car_id <> :car_id"
-        ' AND "timestamp" > :instant)'
+        ' AND "timestamp" > :loaded_at)'
     )
     if connection.scalar(query, parameters):
         raise _vin_taken(parameters["vin"])
@@ -163,46 +192,3 @@ def _vin_taken(vin: str) -> VinTaken:
         f"Expected a VIN that no other car has at that instant or later, but {vin!r} is another "
         f"car's. Look at it with get_car(engine, vin={vin!r}), and change or delete that one first."
     )
-
-
-def _change_statement(values: Collection[str] | None) -> str:
-    """The one statement that changes a car and writes what it was into the history.
-
-    The same two steps as a load's (see `carlib.loading.delta_sql`), for a car found by its id. Its
-    parameters are `car_id`, `instant` and the new values. It does nothing where the car is not
-    there, changed at or after the instant, or has these values already.
-
-    Args:
-        values: The columns of car_info that have new values; None to delete the car.
-    """
-    condition = "c.car_id = :car_id AND c.valid_from < :instant"
-    if values is None:
-        operation = "delete"
-        action = f"DELETE FROM car_info AS c\n  WHERE {condition}\n"
-    else:
-        operation = "update"
-        settings = [*(f"{name} = {_parameter(name)}" for name in values), "valid_from = :instant"]
-        action = (
-            f"UPDATE car_info AS c SET {', '.join(settings)}\n"
-            f"  WHERE {condition} AND {_differs(values)}\n"
-        )
-    old = ", ".join(f"old.{name}" for name in LOGGED)
-    logged = ", ".join(LOGGED)
-    return (
-        f"WITH changed AS (\n  {action}  RETURNING {old}\n)\n"
-        f'INSERT INTO car_info_history ({logged}, "timestamp", operation)\n'
-        f"SELECT {logged}, :instant, '{operation}' FROM changed"
-    )
-
-
-def _differs(values: Collection[str]) -> str:
-    """A condition: the car `c` has other values than the parameters. NULL equals NULL."""
-    old = ", ".join(f"c.{name}" for name in values)
-    new = ", ".join(_parameter(name) for name in values)
-    return f"ROW({old}) IS DISTINCT FROM ROW({new})" if values else "false"
-
-
-def _parameter(column: str) -> str:
-    """A parameter of the column's type: compared as text, 15000 and 15000.00 would differ."""
-    kind = CarInfo.__table__.c[column].type
-    return f"CAST(:{column} AS {kind.compile(postgresql.dialect())})"

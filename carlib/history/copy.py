@@ -1,7 +1,7 @@
-"""The way out of the database: the rows of a query as Arrow tables, by COPY.
+"""Query results as Arrow tables, by COPY TO: the server writes CSV text, which Arrow parses.
 
-COPY sends rows as CSV, which Arrow parses many times faster than a driver builds Python objects,
-and a piece at a time, so that a result may be larger than memory.
+A frame that SQLAlchemy or the driver builds makes a Python object of every value first; this takes
+a fraction of the time. The rows come in pieces, so a result may be larger than memory.
 """
 
 import io
@@ -31,31 +31,25 @@ def stream_query(
     values: Mapping[str, object],
     schema: pa.Schema,
     consume: Callable[[pa.Table], object],
-) -> None:
-    """Run a query and hand its rows on, `BATCH_ROWS` at a time.
+) -> int:
+    """Run a query and hand its rows on, at most `BATCH_ROWS` at a time; returns their number.
 
-    Args:
-        connection: The query runs in its transaction.
-        query: A SELECT with parameters in psycopg2's form, ``%(name)s``.
-        values: The parameters. COPY takes none: the driver puts them in as quoted literals, as it
-            does for every other statement.
-        schema: The names and types of the result's columns, in their order.
-        consume: Called with each piece, which is never empty.
+    The query is a SELECT with parameters in psycopg2's form, ``%(name)s``. COPY takes none: the
+    driver puts them in as quoted literals. No piece that `consume` is called with is empty.
     """
+    pieces = _Pieces(schema, consume)
     with driver_cursor(connection) as cursor:
         select = cursor.mogrify(query, values).decode()
-        pieces = _Pieces(schema, consume)
         cursor.copy_expert(f"COPY ({select}) TO STDOUT (FORMAT csv, ENCODING 'UTF8')", pieces)
         pieces.flush()
+        return cursor.rowcount
 
 
 class _Pieces:
     """A file to COPY into. PostgreSQL's client library writes exactly one row at a time."""
 
     def __init__(self, schema: pa.Schema, consume: Callable[[pa.Table], object]) -> None:
-        self._schema = schema
-        self._consume = consume
-        self._rows: list[bytes] = []
+        self._schema, self._consume, self._rows = schema, consume, list[bytes]()
 
     def write(self, row: bytes) -> int:
         self._rows.append(row)
@@ -64,23 +58,14 @@ class _Pieces:
         return len(row)
 
     def flush(self) -> None:
-        if self._rows:
-            rows, self._rows = b"".join(self._rows), []
-            self._consume(_parse(rows, self._schema))
-
-
-def _parse(rows: bytes, schema: pa.Schema) -> pa.Table:
-    return pyarrow.csv.read_csv(
-        io.BytesIO(rows),
-        read_options=pyarrow.csv.ReadOptions(column_names=schema.names),
-        parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
-        convert_options=pyarrow.csv.ConvertOptions(
-            column_types=schema,
-            # PostgreSQL writes a missing value as nothing, an empty text as "".
-            null_values=[""],
-            strings_can_be_null=True,
-            quoted_strings_can_be_null=False,
-            true_values=["t"],
-            false_values=["f"],
-        ),
-    )
+        if not self._rows:
+            return
+        rows, self._rows = io.BytesIO(b"".join(self._rows)), []
+        read = pyarrow.csv.ReadOptions(column_names=self._schema.names)
+        parse = pyarrow.csv.ParseOptions(newlines_in_values=True)
+        # PostgreSQL writes a missing value as nothing, an empty text as "".
+        convert = pyarrow.csv.ConvertOptions(
+            column_types=self._schema, null_values=[""], strings_can_be_null=True,
+            quoted_strings_can_be_null=False, true_values=["t"], false_values=["f"],
+        )  # fmt: skip
+        self._consume(pyarrow.csv.read_csv(rows, read, parse, convert))

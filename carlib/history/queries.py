@@ -9,30 +9,25 @@ cent; instants are ``datetime64[us, UTC]``.
 """
 
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from os import PathLike
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pandas as pd
-import psycopg2.errors
 import pyarrow as pa
 import pyarrow.compute as pc
-from sqlalchemy import Engine
+import pyarrow.parquet as pq
+from sqlalchemy import Engine, select, text
 from sqlalchemy.engine import Connection, Row
 
-from carlib.errors import BadArgument, IncompleteAnswer
-from carlib.history.archive_files import listed_files, read_archived
+from carlib.errors import BadArgument, DamagedData, IncompleteAnswer
+from carlib.history.archive import ARCHIVE, INSTANT, SCHEMA, archive_folder, checksum
 from carlib.history.copy import query_to_arrow
 from carlib.load_lock import final_before, require_instant
 from carlib.lookup import as_uuid
 from carlib.tables import require_tables
-
-# The columns of the answers. The queries' parameters are in psycopg2's form, since the answers come
-# by COPY (see `carlib.history.copy`).
-INSTANT = pa.timestamp("us", "UTC")
 
 _VALUES = ["vin", "engine_size", "color", "price", "status", "valid_from", "valid_to"]
 HISTORY_COLUMNS = ["brand", "model", *_VALUES, "operation"]
@@ -46,12 +41,13 @@ _TYPES = {
 }
 
 
-def schema(columns: list[str]) -> pa.Schema:
+def _schema(columns: list[str]) -> pa.Schema:
     """The Arrow schema of a query's result; columns of no other type are text."""
     return pa.schema([(name, _TYPES.get(name, pa.string())) for name in columns])
 
 
-VERSION = schema([*FLEET_COLUMNS, "operation"])
+# The queries' parameters are in psycopg2's form, since the answers come by COPY.
+VERSION = _schema([*FLEET_COLUMNS, "operation"])
 _VERSIONS = """
 SELECT v.car_id, b.name, m.name, v.vin, v.engine_size, v.color, v.price, v.status,
        v.valid_from, v.valid_to, v.operation
@@ -65,9 +61,8 @@ FROM (
 ) v
 LEFT JOIN car_model m USING (model_id) LEFT JOIN car_brand b USING (brand_id)
 """
-HISTORY_QUERY = _VERSIONS.format(
-    past="car_id = %(car_id)s::uuid", present="car_id = %(car_id)s::uuid"
-)
+_OF_CAR = "car_id = %(car_id)s::uuid"
+HISTORY_QUERY = _VERSIONS.format(past=_OF_CAR, present=_OF_CAR)
 FLEET_QUERY = _VERSIONS.format(
     past="valid @> %(when)s::timestamptz", present="valid_from <= %(when)s::timestamptz"
 )
@@ -86,10 +81,7 @@ WHERE h.operation = 'update' AND coalesce(n.price, c.price) <> h.price
   AND (%(since)s::timestamptz IS NULL OR h."timestamp" >= %(since)s::timestamptz)
   AND (%(until)s::timestamptz IS NULL OR h."timestamp" < %(until)s::timestamptz)
 """
-NAMES_QUERY = """
-SELECT m.model_id, b.name, m.name FROM car_model m JOIN car_brand b USING (brand_id)
-WHERE m.model_id = ANY (%(model_ids)s::uuid[])
-"""
+_NAMES_QUERY = "SELECT model_id, b.name, m.name FROM car_model m JOIN car_brand b USING (brand_id)"
 
 
 def car_history(
@@ -112,22 +104,17 @@ def car_history(
         ``attrs["complete"]`` is False if history is archived and no directory was given.
 
     Raises:
-        BadArgument: `car_id` is no UUID.
+        BadArgument: `car_id` is no UUID, or `directory` can't be a folder.
         TablesMissing: The tables are not there; `create_tables` makes them.
         DamagedData: An archived file is missing, or is not as it was written.
     """
     key = str(as_uuid(car_id))
-    with _snapshot(engine) as connection:
-        files = listed_files(connection)
-        versions = query_to_arrow(connection, HISTORY_QUERY, {"car_id": key}, VERSION)
-        if directory is not None:
-            versions = _with_archived(
-                connection, versions, directory, files, pc.field("car_id") == key
-            )
-    frame = _frame(versions.sort_by("valid_from"), HISTORY_COLUMNS)
+    of_car = pc.field("car_id") == key
+    versions, complete = _versions(engine, HISTORY_QUERY, {"car_id": key}, directory, of_car)
+    frame = _frame(versions, HISTORY_COLUMNS, ["valid_from"])
     operation = frame["operation"].astype(object)
     frame["operation"] = operation.where(operation.notna(), None)
-    frame.attrs["complete"] = directory is not None or not files
+    frame.attrs["complete"] = complete
     return frame
 
 
@@ -150,44 +137,30 @@ def cars_as_of(
         instant and no directory was given.
 
     Warns:
-        IncompleteAnswer: The answer is not final.
-        IncompleteAnswer: The answer is not complete.
+        IncompleteAnswer: The answer is not final, or not complete.
 
     Raises:
-        BadArgument: `when` has no time zone.
+        BadArgument: `when` has no time zone, or `directory` can't be a folder.
         TablesMissing: The tables are not there; `create_tables` makes them.
         DamagedData: An archived file is missing, or is not as it was written.
     """
     when = require_instant("when", when)
     with engine.connect() as connection:
         final = when < final_before(connection)
-    with _snapshot(engine) as connection:
-        files = [
-            row
-            for row in listed_files(connection)
-            if row.first_valid_from <= when < row.last_timestamp
-        ]
-        versions = query_to_arrow(connection, FLEET_QUERY, {"when": when}, VERSION)
-        if directory is not None:
-            then = pa.scalar(when, INSTANT)
-            stood = (pc.field("valid_from") <= then) & (pc.field("timestamp") > then)
-            versions = _with_archived(connection, versions, directory, files, stood)
-    frame = _frame(versions.sort_by([("vin", "ascending"), ("car_id", "ascending")]), FLEET_COLUMNS)
-    frame.attrs |= {"final": final, "complete": directory is not None or not files}
+    then = pa.scalar(when, INSTANT)
+    stood = (pc.field("valid_from") <= then) & (pc.field("timestamp") > then)
+    versions, complete = _versions(engine, FLEET_QUERY, {"when": when}, directory, stood)
+    frame = _frame(versions, FLEET_COLUMNS, ["vin", "car_id"])
+    frame.attrs |= {"final": final, "complete": complete}
+    fleet = f"The fleet as of {when.isoformat(' ')}"
     if not final:
-        warnings.warn(
-            f"The fleet as of {when.isoformat(' ')} can still change: a load is under way that may "
-            "write this instant, or it is yet to come. Ask again later.",
-            IncompleteAnswer,
-            stacklevel=2,
-        )
-    if not frame.attrs["complete"]:
-        warnings.warn(
-            f"The fleet as of {when.isoformat(' ')} may lack cars: history of that instant was "
-            "archived. Pass the directory that archive_history wrote.",
-            IncompleteAnswer,
-            stacklevel=2,
-        )
+        message = f"{fleet} can still change: a load is under way that may write this instant, or "
+        message += "it is yet to come. Ask again later."
+        warnings.warn(message, IncompleteAnswer, stacklevel=2)
+    if not complete:
+        message = f"{fleet} may lack cars: history of that instant was archived. Pass the "
+        message += "directory that archive_history wrote."
+        warnings.warn(message, IncompleteAnswer, stacklevel=2)
     return frame
 
 
@@ -212,65 +185,82 @@ def price_changes(
         BadArgument: `since` or `until` has no time zone, or `since` comes after `until`.
         TablesMissing: The tables are not there; `create_tables` makes them.
     """
-    period = {
-        name: None if instant is None else require_instant(name, instant)
-        for name, instant in {"since": since, "until": until}.items()
-    }
-    first, end = period["since"], period["until"]
-    if first is not None and end is not None and first > end:
+    since = None if since is None else require_instant("since", since)
+    until = None if until is None else require_instant("until", until)
+    if since is not None and until is not None and since > until:
         raise BadArgument(f"Expected since to come before until, found {since!r} and {until!r}.")
-    with _snapshot(engine) as connection:
-        changes = query_to_arrow(connection, PRICES_QUERY, period, schema(PRICE_CHANGE_COLUMNS))
-    order = [(name, "ascending") for name in ("changed_at", "vin", "car_id")]
-    frame = _frame(changes.sort_by(order), PRICE_CHANGE_COLUMNS)
+    period = {"since": since, "until": until}
+    with engine.connect() as connection:
+        require_tables(connection)
+        changes = query_to_arrow(connection, PRICES_QUERY, period, _schema(PRICE_CHANGE_COLUMNS))
+    frame = _frame(changes, PRICE_CHANGE_COLUMNS, ["changed_at", "vin", "car_id"])
     frame["percent"] = 100 * frame["difference"] / frame["old_price"].where(frame["old_price"] > 0)
     return frame
 
 
-@contextmanager
-def _snapshot(engine: Engine) -> Iterator[Connection]:
-    """A transaction in which every statement sees the same moment."""
-    connection = engine.connect().execution_options(isolation_level="REPEATABLE READ")
-    try:
-        with connection, connection.begin():
-            yield connection
-    except psycopg2.errors.UndefinedTable:
-        with engine.connect() as another:
-            require_tables(another)
-        raise
-
-
-def _with_archived(
-    connection: Connection,
-    versions: pa.Table,
-    directory: str | PathLike[str],
-    files: list[Row],
+def _versions(
+    engine: Engine,
+    query: str,
+    values: dict[str, Any],
+    directory: str | PathLike[str] | None,
     condition: pc.Expression,
-) -> pa.Table:
-    """Add the versions in archived files, with the names that the tables have for their models.
+) -> tuple[pa.Table, bool]:
+    """Return the versions that a query finds in the tables, and a condition in archived files.
 
     A version is there once, even where somebody put archived rows back into the table: no car has
-    two versions that begin at one instant.
+    two versions that begin at one instant. The second value is False if files were left out.
     """
-    rows = read_archived(Path(directory), [row.file for row in files], condition)
+    folder = None if directory is None else archive_folder(directory)
+    # In this isolation level, all statements see the same moment.
+    connection = engine.connect().execution_options(isolation_level="REPEATABLE READ")
+    with connection, connection.begin():
+        require_tables(connection)
+        files = _listed_files(connection, values.get("when"))
+        versions = query_to_arrow(connection, query, values, VERSION)
+        if folder is None or not files:
+            return versions, not files
+        names = query_to_arrow(
+            connection, _NAMES_QUERY, {}, _schema(["model_id", "brand", "model"])
+        )
+    rows = pa.concat_tables([_read_archived(folder, file, condition) for file in files])
     for name in ("engine_size", "price"):
         # By way of text: Arrow's own cast from decimal to float is off in the last bit at times.
         exact = rows[name].cast(pa.string()).cast(pa.float64())
-        rows = rows.set_column(rows.column_names.index(name), name, exact)
-    names = query_to_arrow(
-        connection,
-        NAMES_QUERY,
-        {"model_ids": rows["model_id"].unique().to_pylist()},
-        schema(["model_id", "brand", "model"]),
-    )
-    rows = rows.rename_columns({"timestamp": "valid_to"}).join(names, "model_id")
+        rows = rows.set_column(SCHEMA.get_field_index(name), name, exact)
+    rows = rows.join(names, "model_id").rename_columns({"timestamp": "valid_to"})
     both = pa.concat_tables([versions, rows.select(VERSION.names).cast(VERSION)])
     both = both.append_column("row", pa.array(range(len(both)), pa.int64()))
     first = both.group_by(["car_id", "valid_from"]).aggregate([("row", "min")])["row_min"]
-    return both.take(first).drop_columns(["row"])
+    return both.take(first), True
 
 
-def _frame(rows: pa.Table, columns: list[str]) -> pd.DataFrame:
+def _listed_files(connection: Connection, when: datetime | None) -> list[Row]:
+    """The rows of `history_archive`; with an instant, of the files whose versions may hold then."""
+    if connection.scalar(text("SELECT to_regclass(:name)"), {"name": ARCHIVE.name}) is None:
+        return []  # nothing was ever archived
+    files = select(ARCHIVE).order_by(ARCHIVE.c.file)
+    if when is not None:
+        files = files.where(ARCHIVE.c.first_valid_from <= when, ARCHIVE.c.last_timestamp > when)
+    return list(connection.execute(files))
+
+
+def _read_archived(folder: Path, file: Row, condition: pc.Expression) -> pa.Table:
+    """Read the rows of an archived file that meet a condition, after checking its bytes."""
+    path = folder / file.file
+    try:
+        if checksum(path) != path.stem:
+            raise OSError("other bytes than were written")
+        return pq.read_table(path, filters=condition, partitioning=None)
+    except (OSError, pa.ArrowException) as error:
+        raise DamagedData(
+            f"Expected the archived file {file.file} in {str(folder)!r} as it was written, found: "
+            f"{error}. Its rows are no longer in car_info_history, so there is no answer without "
+            "them: pass the directory that archive_history wrote, or restore the file from a copy."
+        ) from error
+
+
+def _frame(rows: pa.Table, columns: list[str], order: list[str]) -> pd.DataFrame:
+    rows = rows.sort_by([(name, "ascending") for name in order])
     frame = rows.select(columns).to_pandas()
     if "car_id" in columns:  # as get_car gives it
         frame["car_id"] = pd.Series([UUID(key) for key in rows["car_id"].to_pylist()], dtype=object)

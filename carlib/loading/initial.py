@@ -1,23 +1,49 @@
 """The initial load: a frame of cars becomes rows in three tables, or nothing happens."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from time import perf_counter
 from typing import Literal
 
-import pandas as pd
-from sqlalchemy import Engine, text
+from sqlalchemy import CheckConstraint, Engine, text
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError
 
-from carlib.errors import BadArgument, CarlibError, RejectedRows, TablesNotEmpty
-from carlib.load_lock import announce, lock_for_load, read_clock, require_instant
-from carlib.loading.log import log_load
-from carlib.loading.rebuild import deferred_indexes
-from carlib.loading.report import LoadReport, describe_rejected
-from carlib.loading.staging import Cars, fill_staging, frames_of, join_rejected, refuse_repeated
-from carlib.tables import require_tables
-from carlib.transactions import read_committed
+from carlib.connection import driver_error
+from carlib.errors import BadArgument, TablesNotEmpty, WriteFailed
+from carlib.load_lock import change_in_order, read_clock, require_instant
+from carlib.loading.delta_sql import names_statements
+from carlib.loading.report import LoadReport, log_load, rejected_rows
+from carlib.loading.staging import Cars, fill_staging, join_rejected, progress, refuse_repeated
+from carlib.models import CarInfo
 
 OnReject = Literal["raise", "report"]
+
+INSERT_CARS = text(
+    "INSERT INTO car_info (car_id, model_id, engine_size, vin, color, price, status, valid_from)"
+    " SELECT s.car_id, m.model_id, s.engine_size, s.vin, s.color, s.price, s.status, :loaded_at"
+    " FROM staging s JOIN car_brand b ON b.name = s.brand"
+    " JOIN car_model m ON m.brand_id = b.brand_id AND m.name = s.model"
+)
+
+# The keys and indexes of car_info as they are, each as two statements.
+KEYS = text(
+    """
+    SELECT format('ALTER TABLE car_info DROP CONSTRAINT %I', conname) AS drop,
+           format('ALTER TABLE car_info ADD CONSTRAINT %I %s', conname, pg_get_constraintdef(c.oid))
+               AS create
+    FROM pg_constraint c JOIN pg_class t ON t.oid = conrelid
+    WHERE t.oid = 'car_info'::regclass AND t.relkind = 'r' AND conname = ANY(:names)
+    UNION ALL
+    SELECT format('DROP INDEX %s', i.indexrelid::regclass), pg_get_indexdef(i.indexrelid)
+    FROM pg_index i JOIN pg_class t ON t.oid = indrelid JOIN pg_class x ON x.oid = indexrelid
+    WHERE t.oid = 'car_info'::regclass AND t.relkind = 'r' AND x.relname = ANY(:names)
+      AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)
+    """
+)
+# Why they may have to stay: lock not to be had, not the owner, something depends on them.
+CANNOT_DROP = ("55P03", "42501", "2BP01")
 
 
 def initial_load(
@@ -35,9 +61,11 @@ def initial_load(
     Args:
         engine: From `connect`, with the tables made by `create_tables`.
         cars: A cars frame (one row a car; brand, model, vin, engine_size in litres, color, price,
-            status), an iterator of such frames, or the path of a CSV or Parquet file. Frames of an
-            iterator and files are loaded piece by piece, so they may be larger than memory; only
-            the refused rows are kept.
+            status), an iterator of such frames, or the path of a CSV or Parquet file with these
+            names (for others, `read_cars(path, rename={"Make": "brand"})` makes the frame). Frames
+            of an iterator and files are loaded piece by piece, so they may be larger than memory;
+            only the refused rows are kept. Text with an invisible character in it is refused;
+            letters of other scripts that look alike are not: the Cyrillic А is no A.
         loaded_at: The instant since which the values hold, with a time zone; None means now.
         on_reject: What to do when rows can't be loaded. ``"raise"`` loads nothing and raises;
             ``"report"`` loads the other rows and hands the refused ones back in the report.
@@ -49,33 +77,39 @@ def initial_load(
         BadArgument: `cars`, `loaded_at` or `on_reject` is not of the expected kind.
         TablesMissing: The tables are not there; `create_tables` makes them.
         TablesNotEmpty: There are cars already; `delta_load` adds to them.
-        WrongColumns, WrongColumns: The frame's columns are not those of a cars frame.
+        WrongColumns: The frame's columns are not those of a cars frame.
         UnreadableFile: The path leads to no CSV or Parquet file that can be read.
         RejectedRows: Rows were refused and `on_reject` is ``"raise"``.
-        CarlibError: A trigger or the like on the tables swallowed some of the cars.
+        WriteFailed: A trigger or the like on the tables swallowed some of the cars, a lock that
+            others hold was not to be had within `carlib.transactions.LOCK_SECONDS` (five minutes;
+            for whom the load waits is said on stderr after two seconds), the disk is full, or
+            PostgreSQL ended the session.
     """
     check_on_reject(on_reject)
     if loaded_at is not None:
         loaded_at = require_instant("loaded_at", loaded_at)
     start = perf_counter()
-    with read_committed(engine) as connection:
-        announce(connection, loaded_at)
-        lock_for_load(connection)
-        require_tables(connection)
+    with change_in_order(engine, loaded_at) as connection:
         require_no_cars(connection)
         started_at = read_clock(connection)
         loaded_at = loaded_at or started_at
-        received, refused, _ = fill_staging(connection, *frames_of(cars))
-        repetitions, repeated = refuse_repeated(connection)
-        rejected = join_rejected([refused, repeated])
+        staged = fill_staging(connection, cars)
+        repetitions, repeated = refuse_repeated(connection, staged.columns)
+        rejected = join_rejected([staged.rejected, repeated])
         if len(rejected) and on_reject == "raise":
-            raise rejected_rows(rejected, received)
+            raise rejected_rows(rejected, staged.received)
         insert_names(connection)
         with deferred_indexes(connection):
-            expected = received - len(rejected) - repetitions
-            inserted = _insert_cars(connection, loaded_at, expected)
+            inserted = connection.execute(INSERT_CARS, {"loaded_at": loaded_at}).rowcount
+        expected = staged.received - len(rejected) - repetitions
+        if inserted != expected:
+            raise WriteFailed(
+                f"Expected to insert {expected:,} cars, but {inserted:,} arrived, so none was "
+                "loaded. Something on the tables changes or drops rows: look for triggers, rules "
+                "and policies."
+            )
         report = LoadReport(
-            received=received,
+            received=staged.received,
             inserted=inserted,
             updated=0,
             deleted=0,
@@ -104,50 +138,39 @@ def require_no_cars(connection: Connection) -> None:
         )
 
 
-def rejected_rows(rejected: pd.DataFrame, received: int) -> RejectedRows:
-    """Describe the refused rows: how many, why, and the first of them."""
-    return RejectedRows(
-        f"{describe_rejected(rejected, received)}\n"
-        "Mend these rows, or load the others with on_reject='report' and find the refused ones in "
-        "the report's `rejected`.",
-        rejected,
-    )
-
-
 def insert_names(connection: Connection) -> None:
     """Insert the staged brands and models that the tables don't hold yet."""
-    connection.execute(
-        text(
-            "INSERT INTO car_brand (name) SELECT brand FROM staging"
-            " WHERE brand IS NOT NULL GROUP BY brand ORDER BY min(row) ON CONFLICT DO NOTHING"
-        )
-    )
-    connection.execute(
-        text(
-            "INSERT INTO car_model (brand_id, name) SELECT b.brand_id, s.model"
-            " FROM (SELECT brand, model, min(row) AS first FROM staging WHERE model IS NOT NULL"
-            "       GROUP BY brand, model) s JOIN car_brand b ON b.name = s.brand"
-            " ORDER BY s.first ON CONFLICT DO NOTHING"
-        )
-    )
+    for statement in names_statements():
+        connection.execute(text(statement))
 
 
-def _insert_cars(connection: Connection, loaded_at: datetime, expected: int) -> int:
-    """Insert the staged cars, and say how many; all of them, or CarlibError."""
-    inserted = connection.execute(
-        text(
-            "INSERT INTO car_info"
-            " (car_id, model_id, engine_size, vin, color, price, status, valid_from)"
-            " SELECT s.car_id, m.model_id, s.engine_size, s.vin, s.color, s.price, s.status,"
-            " :loaded_at"
-            " FROM staging s JOIN car_brand b ON b.name = s.brand"
-            " JOIN car_model m ON m.brand_id = b.brand_id AND m.name = s.model"
-        ),
-        {"loaded_at": loaded_at},
-    ).rowcount
-    if inserted != expected:
-        raise CarlibError(
-            f"Expected to insert {expected:,} cars, but {inserted:,} arrived, so none was loaded. "
-            "Something on the tables changes or drops rows: look for triggers, rules and policies."
-        )
-    return inserted
+@contextmanager
+def deferred_indexes(connection: Connection) -> Iterator[None]:
+    """Take the keys and indexes off car_info, and build the same again when the rows are there.
+
+    One sorted build is faster than placing every row in every index ("Populating a Database" in
+    the PostgreSQL manual). It all happens in the load's transaction, so nobody sees the table
+    without them. They stay where something else needs them, and the load takes longer: a foreign
+    key or a view built on them, an open transaction that reads the tables, an owner who is not us.
+    """
+    table = CarInfo.__table__
+    constraints = [key for key in table.constraints if not isinstance(key, CheckConstraint)]
+    names = [*(key.name for key in constraints), *(index.name for index in table.indexes)]
+    keys = connection.execute(KEYS, {"names": names}).all()
+    without_parameters = {"no_parameters": True}
+    patience = connection.scalar(text("SHOW lock_timeout"))
+    try:
+        with connection.begin_nested():
+            connection.execute(text("SET LOCAL lock_timeout = '2s'"))
+            for key in keys:
+                connection.exec_driver_sql(key.drop, execution_options=without_parameters)
+            connection.execute(text(f"SET LOCAL lock_timeout = '{patience}'"))
+    except DBAPIError as error:
+        if driver_error(error).pgcode not in CANNOT_DROP:
+            raise
+        keys = []
+    yield
+    with progress(len(keys), desc="keys and indexes") as bar:
+        for key in keys:
+            connection.exec_driver_sql(key.create, execution_options=without_parameters)
+            bar.update(1)

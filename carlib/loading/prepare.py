@@ -6,7 +6,7 @@ trusted alone. Every row that goes in comes out once, either clean or refused.
 
 import reprlib
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ import pyarrow as pa
 from sqlalchemy import Column
 
 from carlib.errors import BadArgument, WrongColumns
-from carlib.loading.columns import Cleaned, Faults, clean_flag, clean_number, clean_text
+from carlib.loading.columns import Cleaned, clean_flag, clean_number, clean_text
 from carlib.models import CarBrand, CarInfo, CarModel
 from carlib.text import nearest
 
@@ -59,7 +59,10 @@ class CanonicalNames:
         self._brands: dict[str, str] = {}
         self._models: dict[tuple[str, str], str] = {}
         for brand, model in models:
-            self._spell(brand, model)
+            if model is None:
+                self._brands.setdefault(_caseless(brand), brand)
+            else:
+                self._spell(brand, model)
         self._given = self._count()
 
     @property
@@ -71,16 +74,13 @@ class CanonicalNames:
         return len(self._brands) + len(self._models)
 
     def respell(self, brands: pa.Array, models: pa.Array) -> tuple[pa.Array, pa.Array]:
-        """Give every row the spelling of its brand and model; a null stays null."""
-        brand_codes, brand_names = pd.factorize(brands.to_pandas(), use_na_sentinel=False)
-        model_codes, model_names = pd.factorize(models.to_pandas(), use_na_sentinel=False)
+        """Give every row the spelling of its brand and model."""
+        brand_codes, brand_names = pd.factorize(brands.to_pandas())
+        model_codes, model_names = pd.factorize(models.to_pandas())
         pair_codes, pairs = pd.factorize(brand_codes * len(model_names) + model_codes)
         spelled = [
-            self._spell(
-                _or_none(brand_names[p // len(model_names)]),
-                _or_none(model_names[p % len(model_names)]),
-            )
-            for p in pairs
+            self._spell(brand_names[pair // len(model_names)], model_names[pair % len(model_names)])
+            for pair in pairs
         ]
         text, codes = pa.large_string(), pa.array(pair_codes)
         return (
@@ -88,14 +88,10 @@ class CanonicalNames:
             pa.array([model for _, model in spelled], text).take(codes),
         )
 
-    def _spell(self, brand: str | None, model: str | None) -> tuple[str | None, str | None]:
-        if brand is None:
-            return None, model
-        brand_key = _caseless(brand)
-        brand = self._brands.setdefault(brand_key, brand)
-        if model is None:
-            return brand, None
-        return brand, self._models.setdefault((brand_key, _caseless(model)), model)
+    def _spell(self, brand: str, model: str) -> tuple[str, str]:
+        key = _caseless(brand)
+        spelled = self._brands.setdefault(key, brand)
+        return spelled, self._models.setdefault((key, _caseless(model)), model)
 
 
 def prepare(
@@ -103,7 +99,7 @@ def prepare(
     names: CanonicalNames,
     *,
     first_row: int = 0,
-    required: Sequence[str] = REQUIRED,
+    required: Collection[str] = REQUIRED,
 ) -> Prepared:
     """Clean a cars frame, column by column, and refuse the rows that have a fault.
 
@@ -113,90 +109,88 @@ def prepare(
         cars: Columns as in `TABLE_COLUMNS`, in any order; those not required may be left out.
         names: How brands and models are spelled; learns those that are new.
         first_row: The number of the frame's first row in the whole of what is loaded.
-        required: The columns that must be there and filled.
+        required: The columns that must be there.
 
     Raises:
         BadArgument: `cars` is no DataFrame.
-        WrongColumns: A column is not one of a cars frame, or is there twice.
-        WrongColumns: A required column is not there.
+        WrongColumns: A column is not one of a cars frame, is there twice, or is missing.
     """
-    check_columns(cars, required)
-    rows = np.arange(first_row, first_row + len(cars))
-    faults: Faults = []
-    columns: dict[str, pa.Array] = {}
-    for name, target in TABLE_COLUMNS.items():
-        if name in cars.columns:
-            columns[name], column_faults = _clean(cars[name], target, name in required)
-            faults += column_faults
-    refused = np.zeros(len(cars), dtype=bool)
-    for _, mask in faults:
-        refused |= mask
-    accepted = pa.array(~refused)
-    columns = {name: array.filter(accepted) for name, array in columns.items()}
-    if "brand" in columns and "model" in columns:
-        columns["brand"], columns["model"] = names.respell(columns["brand"], columns["model"])
-    clean = pa.table({"row": pa.array(rows).filter(accepted), **columns})
-    return Prepared(clean, _explain(cars, rows, refused, faults))
-
-
-def check_columns(cars: pd.DataFrame, required: Sequence[str] = REQUIRED) -> None:
-    """Raise a named error unless `cars` is a frame with known columns and the required ones."""
     if not isinstance(cars, pd.DataFrame):
-        raise BadArgument(
-            f"Expected a pandas DataFrame of cars, found {type(cars).__name__}. "
-            "For a file, pass its path; for a stream, an iterator of frames."
-        )
-    unknown = [column for column in cars.columns if column not in TABLE_COLUMNS]
+        raise BadArgument(f"Expected a pandas DataFrame of cars, found {type(cars).__name__}.")
+    check_names(cars.columns, required)
+    columns: dict[str, pa.Array] = {}
+    reasons: dict[int, list[str]] = {}
+    for name in (name for name in TABLE_COLUMNS if name in cars.columns):
+        columns[name], faults = _clean(cars[name], TABLE_COLUMNS[name])
+        for row, reason in faults.items():
+            reasons.setdefault(row, []).append(reason)
+    rows = np.arange(first_row, first_row + len(cars))
+    refused = np.isin(np.arange(len(cars)), list(reasons))
+    columns = {name: array.filter(pa.array(~refused)) for name, array in columns.items()}
+    if "brand" in columns:
+        columns["brand"], columns["model"] = names.respell(columns["brand"], columns["model"])
+    rejected = cars.loc[refused].set_axis(pd.Index(rows[refused], name="row"), axis=0)
+    why = pd.array(["; ".join(reasons[row]) for row in sorted(reasons)], dtype="str")
+    return Prepared(pa.table({"row": rows[~refused], **columns}), rejected.assign(reason=why))
+
+
+def check_names(
+    names: Collection[Hashable], required: Collection[str] = (), *, of_frame: bool = True
+) -> None:
+    """Raise WrongColumns unless the names are those of a car's values, and the required are there.
+
+    Args:
+        names: The columns of a frame, or the names of values to change.
+        required: Those that must be among them.
+        of_frame: Whether they are columns.
+    """
+    unknown = [name for name in names if name not in TABLE_COLUMNS]
     if unknown:
-        named = ", ".join(map(with_nearest, unknown[:NAMED]))
+        listed = ", ".join(map(_with_nearest, unknown[:NAMED]))
         more = f" and {len(unknown) - NAMED:,} more" if len(unknown) > NAMED else ""
+        several, known = "s" * (len(unknown) > 1), ", ".join(TABLE_COLUMNS)
         raise WrongColumns(
-            f"Unknown column{'s' * (len(unknown) > 1)}: {named}{more}. "
-            f"A cars frame has {', '.join(TABLE_COLUMNS)}. Rename with cars.rename(columns=...) "
-            "or leave the column out with cars.drop(columns=...)."
+            f"Unknown column{several}: {listed}{more}. A cars frame has {known}. Rename with "
+            "read_cars(path, rename={'Make': 'brand'}) or cars.rename(columns={'Make': 'brand'}), "
+            "and leave out what no car has with cars.drop(columns=['...'])."
+            if of_frame
+            else f"Unknown value{several} of a car: {listed}{more}. What can change is {known}."
         )
-    twice = sorted(set(cars.columns[cars.columns.duplicated()]))
+    twice = sorted({str(name) for name in names if list(names).count(name) > 1})
     if twice:
         raise WrongColumns(
-            f"Expected each column once, found more than one named {', '.join(twice)}. "
-            "Keep one of them."
+            f"Expected each column once, found more than one named {', '.join(twice)}. Keep one."
         )
-    missing = [name for name in required if name not in cars.columns]
+    missing = [name for name in required if name not in names]
     if missing:
         raise WrongColumns(
             f"Expected the column{'s' * (len(missing) > 1)} {', '.join(missing)}, "
-            f"found {', '.join(cars.columns) or 'none'}. A new car needs {', '.join(required)}."
+            f"found {', '.join(map(str, names)) or 'none'}. A new car needs {', '.join(REQUIRED)}; "
+            "a change of one that is there needs its vin."
+        )
+    if ("brand" in names) != ("model" in names):
+        given, absent = ("brand", "model") if "brand" in names else ("model", "brand")
+        raise WrongColumns(
+            f"Expected brand and model together, since a model is known by both; found {given} "
+            f"alone. Give the {absent} too."
         )
 
 
-def _clean(column: pd.Series, target: Column, required: bool) -> Cleaned:
+def _clean(column: pd.Series, target: Column) -> Cleaned:
     """Clean one column as the type of its table column demands."""
     kind: Any = target.type  # the texts have a length, the numbers a precision
+    required = not target.nullable
     if kind.python_type is str:
         return clean_text(column, kind.length, required=required, upper=column.name == "vin")
     if kind.python_type is bool:
         return clean_flag(column)
+    zero_allowed = column.name == "price"
     return clean_number(
-        column,
-        kind.precision,
-        kind.scale,
-        required=required,
-        zero_allowed=column.name == "price",
+        column, kind.precision, kind.scale, required=required, zero_allowed=zero_allowed
     )
 
 
-def _explain(
-    cars: pd.DataFrame, rows: np.ndarray, refused: np.ndarray, faults: Faults
-) -> pd.DataFrame:
-    """The refused rows, each with all its reasons."""
-    reasons = [
-        "; ".join(reason for reason, mask in faults if mask[i]) for i in np.flatnonzero(refused)
-    ]
-    rejected = cars.loc[refused].set_axis(pd.Index(rows[refused], name="row"), axis=0)
-    return rejected.assign(reason=pd.array(reasons, dtype="str"))
-
-
-def with_nearest(unknown: object) -> str:
+def _with_nearest(unknown: object) -> str:
     """Name what is none of the columns, and the column that it may have been meant to be."""
     column = nearest(str(unknown), TABLE_COLUMNS)
     return reprlib.repr(unknown) + (f" (do you mean {column!r}?)" if column else "")
@@ -204,7 +198,3 @@ def with_nearest(unknown: object) -> str:
 
 def _caseless(name: str) -> str:
     return unicodedata.normalize("NFD", unicodedata.normalize("NFD", name).casefold())
-
-
-def _or_none(name: object) -> str | None:
-    return name if isinstance(name, str) else None

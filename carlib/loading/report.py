@@ -1,11 +1,16 @@
-"""What a load did, as numbers that add up and as a table that reads well."""
+"""What a load did, as numbers that add up, as a table that reads well, and as a row of the log."""
 
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from html import escape
 
 import pandas as pd
+from sqlalchemy import insert, select, text
+from sqlalchemy.engine import Connection
 
+from carlib.errors import BatchConflict, RejectedRows
+from carlib.models import LoadLog
 from carlib.text import printable
 
 COUNTS = ("received", "inserted", "updated", "deleted", "unchanged")
@@ -43,28 +48,26 @@ class LoadReport:
     batch: str | None = None
     loaded_before: bool = False
 
-    def __repr__(self) -> str:
-        rows = [*((name, getattr(self, name)) for name in COUNTS), ("rejected", len(self.rejected))]
-        lines = [f"LoadReport of {self.received:,} rows"]
-        lines += [f"  {name:<9} {count:>11,}" for name, count in rows[1:]]
-        lines += [f"  {'':<9} {count:>11,}: {why}" for why, count in count_reasons(self.rejected)]
-        return "\n".join([*lines, *self._notes()])
+    def _counts(self) -> dict[str, int]:
+        return {name: getattr(self, name) for name in COUNTS} | {"rejected": len(self.rejected)}
 
     def _notes(self) -> list[str]:
-        return [f"  batch {self.batch!r} was loaded before"] * self.loaded_before
+        return [f"batch {self.batch!r} was loaded before"] * self.loaded_before
+
+    def __repr__(self) -> str:
+        lines = [f"  {n:<9} {count:>11,}" for n, count in self._counts().items() if n != "received"]
+        lines += [f"  {'':<9} {count:>11,}: {why}" for why, count in count_reasons(self.rejected)]
+        lines += [f"  {note}" for note in self._notes()]
+        return "\n".join([f"LoadReport of {self.received:,} rows", *lines])
 
     def _repr_html_(self) -> str:
-        names = [*COUNTS, "rejected"]
-        values = [*(getattr(self, name) for name in COUNTS), len(self.rejected)]
-        head = "".join(f"<th>{name}</th>" for name in names)
-        body = "".join(f"<td>{value:,}</td>" for value in values)
-        reasons = "".join(
-            f"<li>{count:,} rejected: {escape(reason)}</li>"
-            for reason, count in count_reasons(self.rejected)
-        ) + "".join(f"<li>{escape(note.strip())}</li>" for note in self._notes())
+        head = "".join(f"<th>{name}</th>" for name in self._counts())
+        body = "".join(f"<td>{value:,}</td>" for value in self._counts().values())
+        reasons = [f"{count:,} rejected: {why}" for why, count in count_reasons(self.rejected)]
+        items = "".join(f"<li>{escape(line)}</li>" for line in [*reasons, *self._notes()])
         return (
             f"<table><thead><tr>{head}</tr></thead><tbody><tr>{body}</tr></tbody></table>"
-            f"{f'<ul>{reasons}</ul>' if reasons else ''}"
+            f"{f'<ul>{items}</ul>' if items else ''}"
         )
 
 
@@ -78,7 +81,7 @@ def count_reasons(rejected: pd.DataFrame) -> list[tuple[str, int]]:
     return sorted(counts, key=lambda item: (-item[1], item[0]))
 
 
-def describe_rejected(rejected: pd.DataFrame, received: int) -> str:
+def rejected_rows(rejected: pd.DataFrame, received: int) -> RejectedRows:
     """Say how many rows were refused, why, and show the first of them, each cell shortened."""
     reasons = "\n".join(f"  {count:,} x {reason}" for reason, count in count_reasons(rejected))
     first = rejected.head(FIRST)
@@ -86,18 +89,77 @@ def describe_rejected(rejected: pd.DataFrame, received: int) -> str:
         name: [_shown(first, row, at, name != "reason") for row in range(len(first))]
         for at, name in enumerate(first.columns)
     }
-    return (
+    return RejectedRows(
         f"{len(rejected):,} of {received:,} rows can't be loaded, so none was:\n{reasons}\n"
-        f"The first of them:\n{pd.DataFrame(cells, index=first.index).to_string()}"
+        f"The first of them:\n{pd.DataFrame(cells, index=first.index).to_string()}\n"
+        "Mend these rows, or load the others with on_reject='report' and find the refused ones in "
+        "the report's `rejected`.",
+        rejected,
     )
 
 
 def _shown(frame: pd.DataFrame, row: int, column: int, shorten: bool) -> str:
     """Return a cell as text that can be printed anywhere; a cell may hold anything at all."""
     try:
-        text = str(frame.iat[row, column])
+        cell = str(frame.iat[row, column])
     except Exception as error:  # an object that can't print itself must not hide the reasons
         return f"<{type(error).__name__}>"
-    if shorten and len(text) > WIDTH:
-        text = text[: WIDTH - 3] + "..."
-    return printable(text)
+    return printable(cell[: WIDTH - 3] + "..." if shorten and len(cell) > WIDTH else cell)
+
+
+def content_of_staging(connection: Connection, columns: list[str]) -> str:
+    """A checksum of the staged rows that does not depend on their order.
+
+    Two sums of 64-bit hashes with different seeds, over the rows as text: equal rows give equal
+    sums in any order, and a sum of hashes, unlike XOR, also tells how often a row is there.
+    """
+    # Brands and models as they compare: which spelling was staged depends on what was known then.
+    values = [f"lower({name})" if name in ("brand", "model") else name for name in columns]
+    row = f"CAST(ROW({', '.join(values)}) AS text)"
+    count, first, second = connection.execute(
+        text(
+            f"SELECT count(*), sum(hashtextextended({row}, 0)), sum(hashtextextended({row}, 1))"
+            " FROM staging"
+        )
+    ).one()
+    known = f"{','.join(columns)}:{count}:{first or 0}:{second or 0}"
+    return hashlib.sha256(known.encode()).hexdigest()  # of one length, however many rows
+
+
+def was_loaded(connection: Connection, batch: str, content: str) -> bool:
+    """Say whether this batch was loaded before.
+
+    Raises:
+        BatchConflict: A batch of that name was, with other content.
+    """
+    known = connection.execute(
+        select(LoadLog.content, LoadLog.loaded_at).where(LoadLog.batch == batch)
+    ).one_or_none()
+    if known is not None and known.content != content:
+        raise BatchConflict(
+            f"Expected the batch {batch!r} to hold what it held when it was loaded "
+            f"({known.loaded_at:%Y-%m-%d %H:%M:%S %Z}), but found other content. "
+            "Give a corrected batch a name of its own."
+        )
+    return known is not None
+
+
+def log_load(
+    connection: Connection,
+    kind: str,
+    report: LoadReport,
+    started_at: datetime,
+    content: str | None = None,
+) -> None:
+    """Write one row for a load, in the load's own transaction."""
+    connection.execute(
+        insert(LoadLog).values(
+            kind=kind,
+            batch=report.batch,
+            content=content,
+            loaded_at=report.loaded_at,
+            started_at=started_at,
+            ended_at=text("clock_timestamp()"),
+            **report._counts(),
+        )
+    )

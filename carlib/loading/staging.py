@@ -6,26 +6,31 @@ the transaction, whatever happens.
 """
 
 import io
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+import os
+import time
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from os import PathLike
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 from sqlalchemy import text
 from sqlalchemy.engine import Connection
+from tqdm import tqdm
 
 from carlib.cars import iter_cars
 from carlib.connection import driver_cursor
-from carlib.loading.keys import UUID7Generator
-from carlib.loading.prepare import REQUIRED, TABLE_COLUMNS, CanonicalNames, check_columns, prepare
-from carlib.loading.progress import progress
-from carlib.models import CarBrand, CarModel
+from carlib.errors import BadArgument, WrongColumns
+from carlib.loading.prepare import REQUIRED, TABLE_COLUMNS, CanonicalNames, prepare
 
 CHUNK_ROWS = 100_000
 REPEATED = "vin given more than once with different values"
+STEPS_PER_MILLISECOND = 4096  # what the 12 bits after a UUID's version can count
+
+Cars = pd.DataFrame | Iterable[pd.DataFrame] | str | PathLike
 
 
 class Staged(NamedTuple):
@@ -34,46 +39,17 @@ class Staged(NamedTuple):
     Attributes:
         received: The number of rows that came in.
         rejected: Those that were refused, with the reason.
+        columns: Those that came, in the order of a cars frame.
         new_names: Whether a brand or a model is among them that the tables don't have.
     """
 
     received: int
     rejected: pd.DataFrame
+    columns: list[str]
     new_names: bool
 
 
-Cars = pd.DataFrame | Iterable[pd.DataFrame] | str | PathLike
-
-
-def frames_of(cars: Cars) -> tuple[Iterator[pd.DataFrame], int | None]:
-    """Cut what is to be loaded into frames of bounded size; also the number of rows, if known.
-
-    Args:
-        cars: A frame, an iterable of frames, or the path of a CSV or Parquet file.
-    """
-    if isinstance(cars, (str, PathLike)):
-        return iter_cars(cars, rows=CHUNK_ROWS), None
-    if isinstance(cars, pd.DataFrame):
-        return _slices(cars), len(cars)
-    if not isinstance(cars, Iterable):
-        check_columns(cars)  # says what was expected
-    return (piece for frame in cars for piece in _slices(frame)), None
-
-
-def _slices(frame: pd.DataFrame) -> Iterator[pd.DataFrame]:
-    if not isinstance(frame, pd.DataFrame) or len(frame) <= CHUNK_ROWS:
-        yield frame
-        return
-    for start, stop in pairwise([*range(0, len(frame), CHUNK_ROWS), len(frame)]):
-        yield frame.iloc[start:stop]
-
-
-def fill_staging(
-    connection: Connection,
-    frames: Iterable[pd.DataFrame],
-    total: int | None,
-    required: Sequence[str] = REQUIRED,
-) -> Staged:
+def fill_staging(connection: Connection, cars: Cars, *, partial: bool = False) -> Staged:
     """Create the staging table and copy into it what can be loaded.
 
     A progress bar appears when it takes longer than two seconds. The client's memory holds one
@@ -81,41 +57,73 @@ def fill_staging(
 
     Args:
         connection: The staging table is gone with its transaction.
-        frames: Of bounded size, from `frames_of`.
-        total: The number of all rows, if known, for the progress bar.
-        required: The columns that must be there and filled.
+        cars: A frame, an iterable of frames, or the path of a CSV or Parquet file.
+        partial: Whether the frames may hold only some columns, `vin` and others; the same then.
 
     Returns:
         What came of it; the rejected rows have the columns that came.
     """
-    columns = ", ".join(
-        f"{name} {target.type.compile(connection.dialect)}"
-        for name, target in TABLE_COLUMNS.items()
-    )
+    types = ", ".join(f"{n} {c.type.compile(connection.dialect)}" for n, c in TABLE_COLUMNS.items())
     connection.execute(
-        text(f"CREATE TEMPORARY TABLE staging (row bigint, car_id uuid, {columns}) ON COMMIT DROP")
+        text(f"CREATE TEMPORARY TABLE staging (row bigint, car_id uuid, {types}) ON COMMIT DROP")
     )
     names, keys = CanonicalNames(known_names(connection)), UUID7Generator()
-    received = 0
+    received, first = 0, None
     rejected: list[pd.DataFrame] = []
-    columns_seen: dict[Hashable, None] = {}
+    labels: dict[Hashable, None] = {}
+    required = ("vin",) if partial else REQUIRED
+    total = len(cars) if isinstance(cars, pd.DataFrame) else None
     with progress(total, unit=" cars", unit_scale=True) as bar:
-        for frame in frames:
+        for frame in _frames(cars):
             prepared = prepare(frame, names, first_row=received, required=required)
+            columns = [name for name in TABLE_COLUMNS if name in frame.columns]
+            first = first or columns
+            if partial and columns != first:
+                raise WrongColumns(
+                    "Expected every frame to have the columns of the first, "
+                    f"{', '.join(first)}; found one with {', '.join(columns)}."
+                )
             clean = prepared.clean
             _copy(connection, clean.append_column("car_id", keys.batch(clean.num_rows)))
             rejected.append(prepared.rejected)
-            columns_seen |= dict.fromkeys(frame.columns)
+            labels |= dict.fromkeys(frame.columns)
             received += len(frame)
             bar.update(len(frame))
     # What is joined on; a sample of 3,000 rows tells the planner enough, ten times as fast.
     connection.execute(text("SET LOCAL default_statistics_target = 10"))
     connection.execute(text("ANALYZE staging (vin, brand, model)"))
-    refused = join_rejected(rejected, [*(columns_seen or TABLE_COLUMNS), "reason"])
-    return Staged(received, refused, names.has_learned)
+    refused = join_rejected(rejected, [*(labels or TABLE_COLUMNS), "reason"])
+    known = [name for name in TABLE_COLUMNS if name in labels] or ["vin"]
+    return Staged(received, refused, known, names.has_learned)
 
 
-def refuse_repeated(connection: Connection) -> tuple[int, pd.DataFrame]:
+def _frames(cars: Cars) -> Iterator[pd.DataFrame]:
+    """Cut what is to be loaded into frames of bounded size."""
+    kind = type(cars).__name__
+    if isinstance(cars, (str, PathLike)):
+        pieces: Iterable[Any] = iter_cars(cars, rows=CHUNK_ROWS)
+    elif isinstance(cars, pd.DataFrame):
+        pieces = [cars]
+    elif isinstance(cars, Iterable) and not isinstance(cars, (pd.Series, Mapping)):
+        pieces = cars
+    else:
+        raise _no_frame(kind)
+    for frame in pieces:
+        if not isinstance(frame, pd.DataFrame):
+            raise _no_frame(f"{kind} with {type(frame).__name__} in it")
+        bounds = [*range(0, len(frame), CHUNK_ROWS), len(frame)] if len(frame) else [0, 0]
+        for start, stop in pairwise(bounds):
+            yield frame.iloc[start:stop]
+
+
+def _no_frame(found: str) -> BadArgument:
+    return BadArgument(
+        "Expected cars as a pandas DataFrame, an iterator of frames, or the path of a file; found "
+        f"{found}. Rows as dictionaries become a frame by pd.DataFrame(rows)."
+    )
+
+
+def refuse_repeated(connection: Connection, columns: Sequence[str]) -> tuple[int, pd.DataFrame]:
     """Settle VINs that were staged more than once.
 
     Where all rows of a VIN say the same, one stays. Where they differ, none does: nobody can know
@@ -130,29 +138,48 @@ def refuse_repeated(connection: Connection) -> tuple[int, pd.DataFrame]:
             " SELECT vin FROM staging GROUP BY vin HAVING count(*) > 1"
         )
     ).rowcount
-    conflicting: Sequence[Any] = []
-    copies = 0
-    if repeated:
-        values = ", ".join(f"s.{name}" for name in TABLE_COLUMNS if name != "vin")
-        conflicting = connection.execute(
-            text(
-                "DELETE FROM staging WHERE vin IN"
-                " (SELECT s.vin FROM staging s JOIN repeated USING (vin)"
-                f" GROUP BY s.vin HAVING count(DISTINCT ROW({values})) > 1)"
-                f" RETURNING row, {', '.join(TABLE_COLUMNS)}"
-            )
-        ).all()
-        copies = connection.execute(
-            text(
-                "DELETE FROM staging s USING (SELECT vin, min(row) AS first FROM staging"
-                " JOIN repeated USING (vin) GROUP BY vin) r WHERE s.vin = r.vin AND s.row > r.first"
-            )
-        ).rowcount
-    rejected = (
-        pd.DataFrame(conflicting, columns=["row", *TABLE_COLUMNS]).set_index("row").sort_index()
+    if not repeated:
+        return 0, take_out(connection, columns, None, REPEATED)
+    values = ", ".join(f"r.{name}" for name in TABLE_COLUMNS if name != "vin")
+    differing = (
+        "s.vin IN (SELECT vin FROM staging r JOIN repeated USING (vin)"
+        f" GROUP BY vin HAVING count(DISTINCT ROW({values})) > 1)"
     )
-    rejected = rejected.astype({"engine_size": float, "price": float})  # as frames have numbers
-    return copies, rejected.assign(reason=REPEATED)
+    rejected = take_out(connection, columns, differing, REPEATED)
+    copies = connection.execute(
+        text(
+            "DELETE FROM staging s USING (SELECT vin, min(row) AS first FROM staging"
+            " JOIN repeated USING (vin) GROUP BY vin) r WHERE s.vin = r.vin AND s.row > r.first"
+        )
+    ).rowcount
+    return copies, rejected
+
+
+def take_out(
+    connection: Connection,
+    columns: Sequence[str],
+    condition: str | None,
+    reason: str,
+    values: Mapping[str, object] | None = None,
+) -> pd.DataFrame:
+    """Delete the staged rows `s` that meet a condition, and return them with the reason.
+
+    Args:
+        connection: In whose transaction the staging table is.
+        columns: Those to return.
+        condition: In SQL; None is met by no row.
+        reason: Why they are refused.
+        values: The parameters of the condition.
+    """
+    rows: Sequence[Any] = ()
+    if condition is not None:
+        returned = f"row, {', '.join(columns)}"
+        query = text(f"DELETE FROM staging s WHERE {condition} RETURNING {returned}")
+        rows = connection.execute(query, values).all()
+    rejected = pd.DataFrame(rows, columns=["row", *columns]).set_index("row").sort_index()
+    numbers = [name for name in ("engine_size", "price") if name in columns]
+    rejected = rejected.astype(dict.fromkeys(numbers, float))  # as frames have numbers
+    return rejected.assign(reason=pd.Series(reason, index=rejected.index, dtype="str"))
 
 
 def join_rejected(
@@ -178,12 +205,9 @@ def join_rejected(
 
 def known_names(connection: Connection) -> list[tuple[str, str | None]]:
     """The brands and models that the tables hold already, the oldest first."""
-    brand, model = CarBrand.__table__, CarModel.__table__
-    query = (
-        brand.outerjoin(model)
-        .select()
-        .with_only_columns(brand.c.name, model.c.name)
-        .order_by(brand.c.brand_id, model.c.model_id)
+    query = text(
+        "SELECT b.name, m.name FROM car_brand b LEFT JOIN car_model m USING (brand_id)"
+        " ORDER BY b.brand_id, m.model_id"
     )
     return [tuple(row) for row in connection.execute(query)]
 
@@ -196,6 +220,46 @@ def _copy(connection: Connection, rows: pa.Table) -> None:
     buffer.seek(0)
     names = ", ".join(rows.column_names)
     with driver_cursor(connection) as cursor:
+        # Where the source took long, the server may have ended the session: hear what it said.
+        cursor.connection.poll()
         cursor.copy_expert(
             f"COPY staging ({names}) FROM STDIN (FORMAT csv, ENCODING 'UTF8')", buffer
         )
+
+
+def progress(total: int | None, **options: Any) -> tqdm:
+    """Return a bar, to be used in a `with` block, that shows nothing before two seconds.
+
+    It is one of text: tqdm's widgets for notebooks are made at once, however short the work.
+    """
+    return tqdm(total=total, delay=2, leave=False, **options)
+
+
+class UUID7Generator:
+    """Makes version 7 UUIDs by the hundred thousand, each greater than all it made before.
+
+    The tables' own default, the server's `uuidv7()`, asks the system for random bytes row by row;
+    on the embedded server that was 3.1 of the 4.8 seconds of inserting a million cars. A load asks
+    once per chunk instead. The keys are of the same kind: RFC 9562, section 5.7, with the fraction
+    of the millisecond in `rand_a` (section 6.2, method 3), as PostgreSQL makes them.
+    """
+
+    def __init__(self) -> None:
+        self._next = 0
+
+    def batch(self, count: int) -> pa.Array:
+        """Return `count` new keys in ascending order, each as 32 hexadecimal digits."""
+        now = time.time_ns() * STEPS_PER_MILLISECOND // 1_000_000
+        first = max(now, self._next)
+        self._next = first + count
+        step = np.arange(first, first + count, dtype=np.uint64)
+        random = np.frombuffer(os.urandom(8 * count), dtype=np.uint64)
+        halves = np.empty((count, 2), dtype=">u8")
+        # 48 bits of milliseconds, 4 bits of version, 12 bits of fraction
+        halves[:, 0] = (step >> 12 << 16) | 0x7000 | (step & 0xFFF)
+        # 2 bits of variant, 62 random bits
+        halves[:, 1] = (random >> 2) | (1 << 63)
+        digits = halves.tobytes().hex().encode()
+        offsets = np.arange(0, 32 * count + 1, 32, dtype=np.int64)
+        buffers = [None, pa.py_buffer(offsets), pa.py_buffer(digits)]
+        return pa.Array.from_buffers(pa.large_string(), count, buffers)

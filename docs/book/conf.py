@@ -16,7 +16,7 @@ root_doc = "README"
 extensions = ["myst_nb", "sphinx_copybutton", "contents", "outputs", "traps", "links", "mathml"]
 
 include_patterns = [
-    *("*.md", "docs/*.md", "docs/*.ipynb", "benchmarks/*.md"),
+    *("*.md", "docs/*.md", "docs/*.ipynb", "carlib/*.md", "benchmarks/*.md"),
     "notebooks/*/[0-9][0-9]_*.ipynb",
 ]
 exclude_patterns = [
@@ -24,7 +24,6 @@ exclude_patterns = [
     "**/.*",
     "build",
     "docs/book",
-    "carlib",
     "exercises",
     "servers",
     "course",

@@ -1,4 +1,4 @@
-"""Exercises of lesson 1, the schema: keys, constraints, the catalog, cascades."""
+"""Exercises of lesson 1, the schema: keys, constraints, joins, indexes, cascades."""
 
 from exercises.exercise import Setup, WrongAnswer
 from exercises.kinds import Change, Query, Value
@@ -12,8 +12,8 @@ DEALER = Change(
         "cars that fit, never empty. A check named `ck_dealer_capacity` refuses a capacity below 1."
     ),
     hints=(
-        "Read the DDL of `car_model` in this lesson: a key that the server makes, and a foreign "
-        "key to `car_brand`, are written there.",
+        'Read the DDL of `car_model` under "From classes to SQL": a key that the server makes '
+        "is written there. The foreign key may stand right behind its column instead.",
         "The three parts are `DEFAULT uuidv7()`, `REFERENCES ... ON DELETE ...` and "
         "`CONSTRAINT name CHECK (...)`. Each stands behind the column it belongs to.",
         "Behind `brand_id uuid NOT NULL` comes `REFERENCES car_brand (brand_id)`, and then what "
@@ -39,6 +39,13 @@ DEALER = Change(
             hint=(
                 "`brand_id` is a column like any other here: the table takes the key of a brand "
                 "that does not exist. `REFERENCES` ties it to `car_brand`."
+            ),
+        ),
+        WrongAnswer(
+            replace={"CONSTRAINT ck_dealer_capacity ": ""},
+            hint=(
+                "The rule is there, with a name that PostgreSQL made up. `CONSTRAINT name` in "
+                "front of `CHECK` gives it the one that was asked for."
             ),
         ),
         WrongAnswer(
@@ -90,58 +97,6 @@ DEALER = Change(
         FROM pg_attrdef JOIN pg_attribute ON attrelid = adrelid AND attnum = adnum
         WHERE adrelid = to_regclass('dealer')
     """,
-)
-
-FOREIGN_KEYS = Query(
-    name="foreign_keys",
-    question=(
-        "Ask the catalog `pg_constraint` for the foreign keys of the tables `car_model` and "
-        "`car_info`: the name of each, and the table that it points to."
-    ),
-    hints=(
-        "`contype` says what kind of constraint a row is about: `f` is a foreign key.",
-        "A foreign key has two ends: `conrelid` is the table it belongs to, `confrelid` the one it "
-        "points to.",
-        "Both are numbers; `confrelid::regclass` turns one into a table's name, and "
-        "`'car_info'::regclass` a name into the number.",
-    ),
-    solution="""
-        SELECT conname, confrelid::regclass AS points_to
-        FROM pg_constraint
-        WHERE contype = 'f'  --?
-          AND conrelid IN ('car_model'::regclass, 'car_info'::regclass)  --?
-    """,
-    wrong=(
-        WrongAnswer(
-            replace={"contype = 'f'\n  AND ": ""},
-            hint=(
-                "Those are all constraints of the two tables: keys, checks and NOT NULL as well. "
-                "Only foreign keys point to a table, which is why the others show `-`."
-            ),
-        ),
-        WrongAnswer(
-            replace={"confrelid": "conrelid"},
-            hint="`conrelid` is the table that has the foreign key. Which one does it point to?",
-        ),
-        WrongAnswer(
-            replace={"AND conrelid": "AND confrelid"},
-            hint=(
-                "Those are the foreign keys that point to the two tables. Asked for are the ones "
-                "that the two tables have."
-            ),
-        ),
-        WrongAnswer(
-            replace={"\n  AND conrelid IN ('car_model'::regclass, 'car_info'::regclass)": ""},
-            hint=(
-                "Those are the foreign keys of every table in the database, in all of its schemas. "
-                "Name the two tables."
-            ),
-        ),
-    ),
-    setup=Setup(
-        sql="CREATE TABLE service (car_id uuid REFERENCES car_info, day date)",
-        note="a table `service` with a foreign key to `car_info` is added.",
-    ),
 )
 
 ADD_MODEL = Change(
@@ -230,8 +185,8 @@ MODELS_PER_BRAND = Query(
         WrongAnswer(
             replace={"LEFT JOIN": "JOIN"},
             hint=(
-                "A brand without models is missing: `JOIN` drops the rows that find no partner. "
-                "Another kind of join keeps them."
+                "A brand without models is missing: `JOIN` drops the rows that find no partner, "
+                "and so does a `WHERE` on the right table. Another kind of join keeps them."
             ),
         ),
         WrongAnswer(
@@ -255,6 +210,67 @@ MODELS_PER_BRAND = Query(
         """,
         note="the brands Wartburg, without a model, and Trabant, with two, are added.",
     ),
+)
+
+MISSING_INDEX = Change(
+    name="missing_index",
+    question=(
+        "The table `viewing` says which visitor looked at a car on which day: `viewing_id` (its "
+        "primary key), `visitor` and `seen_on`. The dealer keeps asking `SELECT seen_on FROM "
+        "viewing WHERE visitor = 17`, and PostgreSQL reads all 20,000 rows each time. Mend "
+        "that in one statement, so that it looks at the rows of that visitor alone; the check "
+        "reads the plan."
+    ),
+    hints=(
+        "The primary key's index is sorted by `viewing_id`. Which column would the rows have to be "
+        "sorted by, to find those of one visitor side by side?",
+        "`CREATE INDEX name ON table (column)`; you may leave the name out.",
+    ),
+    solution="""
+        CREATE INDEX ON viewing (visitor)  --?
+    """,
+    wrong=(
+        WrongAnswer(
+            replace={"(visitor)": "(seen_on)"},
+            hint=(
+                "The days are what the query returns; it searches by the visitor. An index helps "
+                "where its *first* column is the one in the `WHERE`: sorted by day first, the "
+                "viewings of one visitor are spread all over it."
+            ),
+        ),
+        WrongAnswer(
+            replace={"CREATE INDEX": "CREATE UNIQUE INDEX"},
+            hint=(
+                "A unique index would allow one viewing for each visitor, and there are twenty. "
+                "An index for searching needs no such rule."
+            ),
+        ),
+    ),
+    setup=Setup(
+        sql="""
+            CREATE TABLE viewing (
+                viewing_id uuid PRIMARY KEY DEFAULT uuidv7(), visitor int NOT NULL, seen_on date
+            );
+            INSERT INTO viewing (visitor, seen_on)
+            SELECT n % 1000, date '2024-01-01' + n / 60 FROM generate_series(1, 20000) AS n;
+            ANALYZE viewing;
+            CREATE FUNCTION pg_temp.rows_read() RETURNS numeric LANGUAGE plpgsql AS $$
+            DECLARE plan jsonb;
+            BEGIN
+                EXECUTE 'EXPLAIN (ANALYZE, FORMAT JSON)'
+                    ' SELECT seen_on FROM viewing WHERE visitor = 17' INTO plan;
+                RETURN (plan #>> '{0,Plan,Actual Rows}')::numeric
+                    + coalesce((plan #>> '{0,Plan,Rows Removed by Filter}')::numeric, 0);
+            END $$
+        """,
+        note="the table `viewing` with 20,000 rows, twenty for each visitor, is there.",
+    ),
+    one_statement=True,
+    probe="""
+        SELECT 'Rows that the query looks at', round(pg_temp.rows_read())::int
+        UNION ALL
+        SELECT 'Viewings of visitor 17', count(*) FROM viewing WHERE visitor = 17
+    """,
 )
 
 ROWS_DELETED = Value(
@@ -281,6 +297,14 @@ ROWS_DELETED = Value(
         WrongAnswer(
             answer="answer = 3",
             hint="The brand and its models are gone. What about the cars of these models?",
+        ),
+        WrongAnswer(
+            answer="answer = 8",
+            hint="Its models and their cars: what about the brand itself?",
+        ),
+        WrongAnswer(
+            answer="answer = 7",
+            hint="The brand and the cars, it seems. The two models lie between them.",
         ),
         WrongAnswer(
             answer="answer = 6",

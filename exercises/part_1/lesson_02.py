@@ -1,367 +1,338 @@
-"""Exercises of lesson 2, the initial load: counting with joins, splitting, inserting."""
+"""Exercises of lesson 2, the initial load: COPY, separation by table, rejects, savepoints."""
 
 import pandas as pd
 
 from exercises.exercise import Setup, WrongAnswer
-from exercises.kinds import Function, Query
+from exercises.kinds import Change, Function, Query
 
-CARS_PER_BRAND = Query(
-    name="cars_per_brand",
+
+def _lines(*rows: str) -> str:
+    """Lines of a small table, set in a typewriter face with their spaces kept."""
+    return "".join(f"\n`{row}`".replace(" ", "\u00a0") for row in rows) + "\n"
+
+
+def _arrivals() -> pd.DataFrame:
+    """The columns in another order than the table's, one too many, and a comma inside a text."""
+    rows = [(9000, "C-1", "Red", "Ann"), (8500.5, "C-2", "Blue, metallic", "Bob")]
+    return pd.DataFrame(rows, columns=["price", "vin", "color", "seller"], index=[7, 7])
+
+
+COPY_CARS = Function(
+    name="copy_cars",
     question=(
-        "How many cars has each brand that has any? Return the brand's name and the number, most "
-        "cars first; brands with equally many come in the order of their names. Row order counts."
+        "A table `staging (vin, color, price)` waits for rows. Write `copy_cars(connection, cars)`,"
+        " which copies these three columns of a frame into it by one COPY. The frame's columns may "
+        "come in any order, with others beside them, and its index means nothing. The check calls "
+        "it with this frame, and with its first row alone:"
+        + _lines(
+            "price   vin  color           seller",
+            "9000.0  C-1  Red             Ann",
+            "8500.5  C-2  Blue, metallic  Bob",
+        )
+        + "Leave the commit to the caller."
     ),
     hints=(
-        "A car knows its model and a model its brand: two joins lead from the one to the other.",
-        "`GROUP BY` makes one row a brand, `count(*)` counts its cars.",
-        "`ORDER BY` takes several columns; each may have its own `DESC`, and the second decides "
-        "where the first is equal.",
+        "Choose the columns in the order of the table before `to_csv` writes them.",
+        "`copy_expert(statement, stream)` is a method of psycopg2's cursor, and "
+        "`connection.connection.cursor()` gives one.",
+        "`COPY staging FROM STDIN (FORMAT csv, HEADER)` reads what `to_csv(index=False)` writes.",
     ),
     solution="""
-        SELECT b.name, count(*) AS cars
-        FROM car_info AS c
-        JOIN car_model AS m USING (model_id)
-        JOIN car_brand AS b USING (brand_id)  --?
-        GROUP BY b.name  --?
-        ORDER BY cars DESC, b.name  --?
+        import io
+
+        def copy_cars(connection, cars):
+            ours = cars[["vin", "color", "price"]]  #?
+            stream = io.StringIO(ours.to_csv(index=False))  #?
+            with connection.connection.cursor() as cursor:
+                cursor.copy_expert("COPY staging FROM STDIN (FORMAT csv, HEADER)", stream)  #?
     """,
     wrong=(
         WrongAnswer(
-            replace={"cars DESC, b.name": "cars DESC"},
+            replace={'cars[["vin", "color", "price"]]': "cars"},
             hint=(
-                "Where two brands have equally many cars, nothing says which comes first, and the "
-                "server may return them in any order. Name what decides then."
+                "A line of the stream has more values than the table has columns: choose the three "
+                "columns, leave out the index, and say `FORMAT csv`, so that the quotes keep "
+                "`Blue, metallic` together."
             ),
         ),
         WrongAnswer(
-            replace={"cars DESC, b.name": "cars, b.name"},
-            hint="`ORDER BY` begins with the smallest unless told otherwise.",
-        ),
-        WrongAnswer(
-            replace={"cars DESC, b.name": "cars DESC, b.name DESC"},
-            hint="`DESC` belongs to one column: behind the name it turns the names around as well.",
-        ),
-        WrongAnswer(
-            replace={"car_info AS c\nJOIN car_model AS m USING (model_id)": "car_model AS m"},
-            hint="Those are the models of each brand. One more join leads to the cars.",
-        ),
-        WrongAnswer(
-            replace={"\nJOIN car_brand AS b USING (brand_id)": "", "b.name": "m.name"},
-            hint="Those are the cars of each model. One more join leads to the brand.",
-        ),
-    ),
-    # Without sorting, the server forms groups by hashing: ties don't come in order by luck.
-    setup=Setup(
-        sql="""
-            SET LOCAL enable_sort = off;
-            INSERT INTO car_brand (name)
-            SELECT 'Kit Car ' || n FROM generate_series(9, 1, -1) AS n;
-            INSERT INTO car_model (brand_id, name)
-            SELECT brand_id, 'Seven' FROM car_brand WHERE name LIKE 'Kit Car _';
-            INSERT INTO car_info (model_id, vin, price, status)
-            SELECT model_id, 'KIT-' || row_number() OVER (), 5000, true
-            FROM car_model JOIN car_brand AS b USING (brand_id), generate_series(1, 2) AS car
-            WHERE b.name LIKE 'Kit Car _' AND (car = 1 OR b.name = 'Kit Car 5')
-        """,
-        note="nine brands, Kit Car 1 to Kit Car 9, are added with one car each; Kit Car 5 has two.",
-    ),
-    ordered=True,
-)
-
-SOLD_OUT_BRANDS = Query(
-    name="sold_out_brands",
-    question=(
-        "Which brands have no car that is available (`status` true)? Return their names; a brand "
-        "without any car is among them."
-    ),
-    hints=(
-        "Asked for is something that does not exist: an available car of that brand.",
-        "`WHERE NOT EXISTS (SELECT ...)` keeps the rows for which the inner query finds nothing.",
-        "The inner query joins `car_model` and `car_info`, and compares its `brand_id` with that "
-        "of the outer row.",
-    ),
-    solution="""
-        SELECT b.name
-        FROM car_brand AS b
-        WHERE NOT EXISTS (  --?
-            SELECT FROM car_model AS m  --?
-            JOIN car_info AS c USING (model_id)  --?
-            WHERE m.brand_id = b.brand_id AND c.status  --?
-        )  --?
-    """,
-    wrong=(
-        WrongAnswer(
-            answer="""
-                SELECT DISTINCT b.name
-                FROM car_brand AS b
-                JOIN car_model AS m USING (brand_id)
-                JOIN car_info AS c USING (model_id)
-                WHERE NOT c.status
-            """,
+            replace={'["vin", "color", "price"]': '["price", "vin", "color"]'},
             hint=(
-                "Those brands have a car that is not available. They may have another that is: one "
-                "row at a time can't tell."
+                "The right columns in another order. COPY does not look for names: it takes what "
+                "comes first for the first column. `HEADER MATCH` would refuse such a stream."
             ),
         ),
         WrongAnswer(
-            answer="""
-                SELECT b.name
-                FROM car_brand AS b
-                JOIN car_model AS m USING (brand_id)
-                JOIN car_info AS c USING (model_id)
-                GROUP BY b.name
-                HAVING NOT bool_or(c.status)
-            """,
-            hint="A brand without any car is missing: the joins dropped it before it was counted.",
-        ),
-        WrongAnswer(
-            replace={"m.brand_id = b.brand_id AND ": ""},
-            hint=(
-                "The inner query finds an available car of any brand, so there is always one. It "
-                "must look at the brand of the outer row."
-            ),
-        ),
-        WrongAnswer(
-            replace={" AND c.status": ""},
-            hint="Those brands have no car at all. Which cars should the inner query look for?",
+            replace={", HEADER": ""},
+            hint="The first line has the names of the columns, and COPY took it for a car.",
         ),
     ),
     setup=Setup(
-        sql="""
-            INSERT INTO car_brand (name) VALUES ('Borgward'), ('Wartburg'), ('DeLorean');
-            INSERT INTO car_model (brand_id, name)
-            SELECT brand_id, 'One' FROM car_brand WHERE name IN ('Borgward', 'Wartburg');
-            INSERT INTO car_info (model_id, vin, price, status)
-            SELECT model_id, vin, 5000, available
-            FROM (VALUES ('Borgward', 'B-1', true), ('Borgward', 'B-2', false),
-                         ('Wartburg', 'W-1', false)) AS car (brand, vin, available)
-            JOIN car_brand AS b ON b.name = car.brand JOIN car_model USING (brand_id)
-        """,
-        note=(
-            "three brands are added: Borgward with one car available and one not, Wartburg with "
-            "one that is not, DeLorean without a car."
-        ),
+        sql="CREATE TEMPORARY TABLE staging (vin text, color text, price text)",
+        note="the table `staging` is added, empty; its columns are of type text.",
     ),
+    function="copy_cars",
+    connected=True,
+    calls=lambda: [(_arrivals(),), (_arrivals().iloc[:1],)],
+    probe="SELECT 'Car ' || vin, color, price FROM staging",
 )
 
-AVERAGE_PRICE = Query(
-    name="average_price",
+ADD_MODELS = Change(
+    name="add_models",
     question=(
-        "What does a car cost on average, per model with at least 3 cars? Return the brand's name, "
-        "the model's name, and the average price rounded to 2 decimals."
+        "A table `staging (brand, model, vin)` holds the five cars below. All their brands are in "
+        "`car_brand`; Borgward's Isabella is in `car_model` already."
+        + _lines(
+            "brand     model     vin",
+            "Borgward  Isabella  M-1",
+            "Borgward  Hansa     M-2",
+            "Borgward  Hansa     M-3",
+            "Wartburg  Isabella  M-4",
+            "Wartburg  Tourist   M-5",
+        )
+        + "Add the models that are missing, in one statement, each once and to its own brand."
     ),
+    one_statement=True,
     hints=(
-        "Two brands may have a model of the same name: a group needs both names.",
-        "`WHERE` chooses rows before they are grouped; `HAVING` chooses groups.",
-        "`round(avg(c.price), 2)` is the third column, and `HAVING` compares `count(*)` with 3.",
+        "`INSERT INTO car_model (brand_id, name) SELECT ...` looks up and inserts at once.",
+        "Join `staging` with `car_brand` by the brand's name: that gives each model its `brand_id`."
+        " `DISTINCT` leaves each pair once.",
+        "`ON CONFLICT DO ...` at the end says to pass over what is there already.",
     ),
     solution="""
-        SELECT b.name AS brand, m.name AS model, round(avg(c.price), 2) AS average
-        FROM car_info AS c
-        JOIN car_model AS m USING (model_id)
-        JOIN car_brand AS b USING (brand_id)
-        GROUP BY b.name, m.name  --?
-        HAVING count(*) >= 3  --?
+        INSERT INTO car_model (brand_id, name)
+        SELECT DISTINCT b.brand_id, s.model  --?
+        FROM staging AS s JOIN car_brand AS b ON b.name = s.brand  --?
+        ON CONFLICT DO NOTHING  --?
     """,
     wrong=(
         WrongAnswer(
-            replace={"GROUP BY": "WHERE count(*) >= 3\nGROUP BY", "\nHAVING count(*) >= 3": ""},
-            hint="`WHERE` comes before grouping, when nothing is counted yet. What comes after it?",
+            replace={"\nON CONFLICT DO NOTHING": ""},
+            hint=(
+                "One of the models is there already, and the statement failed as a whole because "
+                "of it. `ON CONFLICT` says what to do instead."
+            ),
         ),
         WrongAnswer(
-            replace={">= 3": "> 3"},
-            hint="A model with exactly 3 cars is missing: at least 3 means 3 or more.",
-        ),
-        WrongAnswer(
-            replace={"\nHAVING count(*) >= 3": ""},
-            hint="Models with fewer than 3 cars are there too. `HAVING` drops groups.",
-        ),
-        WrongAnswer(
-            replace={"round(avg(c.price), 2)": "avg(c.price)"},
-            hint="The averages have more decimals than asked for. `round` takes how many.",
+            replace={"JOIN car_brand AS b ON b.name = s.brand": "CROSS JOIN car_brand AS b"},
+            hint="Every brand got every model. What ties a staged row to its brand?",
         ),
         WrongAnswer(
             replace={
-                "SELECT b.name": "SELECT min(b.name)",
-                "GROUP BY b.name, m.name": "GROUP BY m.name",
+                "b.name = s.brand\n": (
+                    "b.name = s.brand\nWHERE s.model NOT IN (SELECT name FROM car_model)\n"
+                )
             },
-            hint="Models of two brands with the same name fell into one group.",
+            hint=(
+                "The Isabella of Wartburg is missing: another brand has a model of that name. A "
+                "model is known by its brand and its name together."
+            ),
         ),
     ),
     setup=Setup(
         sql="""
-            INSERT INTO car_brand (name) VALUES ('Borgward'), ('Wartburg'), ('Trabant');
+            INSERT INTO car_brand (name) VALUES ('Borgward'), ('Wartburg');
             INSERT INTO car_model (brand_id, name)
-            SELECT brand_id, 'One' FROM car_brand
-            WHERE name IN ('Borgward', 'Wartburg', 'Trabant');
-            INSERT INTO car_info (model_id, vin, price, status)
-            SELECT model_id, left(brand, 1) || '-' || row_number() OVER (), price, true
-            FROM (VALUES ('Borgward', 9000), ('Borgward', 9500), ('Borgward', 9501),
-                         ('Wartburg', 2000), ('Wartburg', 2300), ('Wartburg', 2301),
-                         ('Wartburg', 2800), ('Trabant', 900), ('Trabant', 1100))
-                 AS car (brand, price)
-            JOIN car_brand AS b ON b.name = car.brand JOIN car_model USING (brand_id)
+            SELECT brand_id, 'Isabella' FROM car_brand WHERE name = 'Borgward';
+            CREATE TEMPORARY TABLE staging (brand text, model text, vin text);
+            INSERT INTO staging VALUES
+                ('Borgward', 'Isabella', 'M-1'), ('Borgward', 'Hansa', 'M-2'),
+                ('Borgward', 'Hansa', 'M-3'), ('Wartburg', 'Isabella', 'M-4'),
+                ('Wartburg', 'Tourist', 'M-5')
         """,
-        note=(
-            "the model One of three brands is added: of Borgward with 3 cars, of Wartburg with 4, "
-            "of Trabant with 2."
-        ),
+        note="the two brands, the one model and the table `staging` are added.",
     ),
+    probe="""
+        SELECT b.name || ' ' || m.name, count(*)
+        FROM car_model AS m JOIN car_brand AS b USING (brand_id)
+        GROUP BY b.name, m.name
+    """,
 )
 
-
-def _cars_to_split() -> pd.DataFrame:
-    """Two brands with a model of the same name, cars of the same model, no index to rely on."""
-    cars = pd.DataFrame(
-        [
-            ("Borgward", "Isabella", "B-1", 1.5, 9500),
-            ("Borgward", "Hansa", "B-2", 1.7, 8000),
-            ("Wartburg", "Isabella", "W-1", 0.9, 2300),
-            ("Borgward", "Isabella", "B-3", None, 9900),
-        ],
-        columns=["brand", "model", "vin", "engine_size", "price"],
-    )
-    return cars.set_axis([7, 7, 3, 1])
-
-
-SPLIT_CARS = Function(
-    name="split_cars",
+UNLOADABLE = Query(
+    name="unloadable",
     question=(
-        "Write `split(cars)`. It takes a cars frame and returns a dictionary of two frames: under "
-        "`'car_brand'` each brand once, in the column `name`; under `'car_model'` each model of "
-        "each brand once, in the columns `brand` and `name`. Row order does not count, the names "
-        "of the columns do."
+        "A table `staging (line, price)` holds prices as they came, as text. Which lines can't be "
+        "loaded, because the price is missing, is no number, or is negative? NaN is no number."
+        + _lines(
+            "line  price      loadable",
+            "   1  9000       yes",
+            "   2  $10,900    no",
+            "   3  NULL       no",
+            "   4  -1         no",
+            "   5  8500.50    yes",
+            "   6  NaN        no",
+            "   7  0          yes",
+        )
+        + "Return line and price."
     ),
     hints=(
-        "`cars[['brand']]` is a frame of one column, `drop_duplicates()` leaves each row once.",
-        "A model is known by two columns together: the same name may belong to two brands.",
-        "`rename(columns={'model': 'name'})` gives a column another name.",
+        "`pg_input_is_valid(price, 'numeric')` says whether a text can be read as a number, without"
+        " an error.",
+        "Cast only a text that is valid: `CASE WHEN ... THEN price::numeric ... ELSE ... END` asks "
+        "in this order.",
+        "NaN is sorted above all numbers, so `NOT BETWEEN 0 AND 9999999999` covers it and the "
+        "negative ones; `ELSE true` covers all that is not valid, NULL among it.",
     ),
     solution="""
-        def split(cars):
-            brands = cars[["brand"]].drop_duplicates()
-            models = cars[["brand", "model"]].drop_duplicates()  #?
-            return {  #?
-                "car_brand": brands.rename(columns={"brand": "name"}),  #?
-                "car_model": models.rename(columns={"model": "name"}),  #?
-            }  #?
+        SELECT line, price
+        FROM staging
+        WHERE CASE WHEN pg_input_is_valid(price, 'numeric')  --?
+                   THEN price::numeric NOT BETWEEN 0 AND 9999999999  --?
+                   ELSE true END  --?
     """,
     wrong=(
         WrongAnswer(
-            replace={'"model"]].drop_duplicates()': '"model"]].drop_duplicates("model")'},
+            answer="SELECT line, price FROM staging WHERE price IS NULL OR price::numeric < 0",
             hint=(
-                "A model is missing. Two brands have a model of that name, and comparing the name "
-                "alone makes them one."
+                "The cast fails at the first text that is no number, and the query with it. Ask "
+                "whether the text is valid before casting."
             ),
         ),
         WrongAnswer(
-            replace={".drop_duplicates()": ""},
-            hint="A brand is there once for each of its cars. `drop_duplicates()` leaves it once.",
+            answer="""
+                SELECT line, price FROM staging
+                WHERE NOT CASE WHEN pg_input_is_valid(price, 'numeric')
+                               THEN price::numeric BETWEEN 0 AND 9999999999 END
+            """,
+            hint=(
+                "The missing price and `$10,900` are not found. A `CASE` without `ELSE` gives NULL "
+                "for them, and `NOT NULL` is NULL again, which `WHERE` does not take for true."
+            ),
         ),
         WrongAnswer(
-            replace={
-                '.rename(columns={"brand": "name"})': "",
-                '.rename(columns={"model": "name"})': "",
-            },
-            hint="The rows are right, the columns have other names than those of the tables.",
+            answer="""
+                SELECT line, price FROM staging
+                WHERE NOT pg_input_is_valid(price, 'numeric') OR price::numeric < 0
+            """,
+            hint=(
+                "The missing price is not found: of NULL nobody can say whether it is valid, so "
+                "`NOT` gives NULL. And NaN is valid, and not below 0."
+            ),
         ),
         WrongAnswer(
-            replace={'["brand", "model"]': '["model"]'},
-            hint="A model's row needs its brand: without it nobody can look up the brand's key.",
+            replace={"NOT BETWEEN 0 AND 9999999999": "< 0"},
+            hint="NaN passed: it is sorted above all numbers, so it is not below 0.",
+        ),
+        WrongAnswer(
+            replace={"0 AND": "1 AND"},
+            hint="A price of 0 is neither missing nor negative.",
         ),
     ),
-    names=True,
-    function="split",
-    calls=lambda: [(_cars_to_split(),), (_cars_to_split().iloc[:0],)],
+    setup=Setup(
+        sql="""
+            CREATE TEMPORARY TABLE staging (line int, price text);
+            INSERT INTO staging VALUES (1, '9000'), (2, '$10,900'), (3, NULL), (4, '-1'),
+                (5, '8500.50'), (6, 'NaN'), (7, '0')
+        """,
+        note="the table `staging` with these seven lines is added.",
+    ),
 )
 
-ADD_CAR = Function(
-    name="add_car",
+LOAD_BATCHES = Function(
+    name="load_batches",
     question=(
-        "Write `add_car(connection, brand, model, vin, price)`. It adds an available car of that "
-        "brand's model, in one statement that looks the model's key up, with every value passed as "
-        "a parameter. It returns how many cars were added: 0 where there is no such model. It "
-        "leaves the commit to its caller."
+        "Cars arrive in batches, for a table `arrival` that takes no VIN twice and no negative "
+        "price. Write `load_batches(connection, batches)`. It inserts batch by batch; a batch with "
+        "a car that is refused is left out as a whole, the others stay. It returns the numbers of "
+        "the batches left out, counted from 0. A batch is a list of dictionaries; the check calls "
+        "it with no batch at all, and with these:"
+        + _lines(
+            "batch  vin  price",
+            "    0  A-1   9000",
+            "    0  A-2   8000",
+            "    1  B-1   7000",
+            "    1  B-2     -1",
+            "    2  A-1   6000",
+            "    2  C-2   5000",
+            "    3  D-1   4000",
+        )
+        + "Leave the commit to the caller."
     ),
     hints=(
-        "`INSERT INTO car_info (...) SELECT ...` looks up and inserts in one statement.",
-        "In `text(...)` a parameter is written `:brand`; its value comes in the dictionary that "
-        "`connection.execute` takes second.",
-        "Join `car_model` and `car_brand`, compare both names, and return the `rowcount` of what "
-        "`connection.execute` returns.",
+        "After an error PostgreSQL accepts nothing more in a transaction, until it is rolled back "
+        "to its beginning or to a savepoint.",
+        "`connection.begin_nested()` in a `with` sets a savepoint, and goes back to it when an "
+        "error leaves the block.",
+        "Inside the loop comes `try`, inside `try` the `with`, and `except IntegrityError` notes "
+        "the number.",
     ),
     solution="""
         from sqlalchemy import text
+        from sqlalchemy.exc import IntegrityError
 
-        def add_car(connection, brand, model, vin, price):
-            statement = text(  #?
-                "INSERT INTO car_info (model_id, vin, price, status)"  #?
-                " SELECT m.model_id, :vin, :price, true"  #?
-                " FROM car_model AS m JOIN car_brand AS b USING (brand_id)"  #?
-                " WHERE b.name = :brand AND m.name = :model"  #?
-            )  #?
-            values = {"brand": brand, "model": model, "vin": vin, "price": price}  #?
-            return connection.execute(statement, values).rowcount  #?
+        def load_batches(connection, batches):
+            insert = text("INSERT INTO arrival (vin, price) VALUES (:vin, :price)")
+            left_out = []
+            for number, batch in enumerate(batches):
+                try:  #?
+                    with connection.begin_nested():  #?
+                        connection.execute(insert, batch)  #?
+                except IntegrityError:  #?
+                    left_out.append(number)  #?
+            return left_out
     """,
     wrong=(
         WrongAnswer(
             replace={
-                '" SELECT': 'f" SELECT',
-                ":vin, :price": "'{vin}', {price}",
-                '" WHERE': 'f" WHERE',
-                ":brand": "'{brand}'",
-                ":model": "'{model}'",
-                "(statement, values)": "(statement)",
+                "with connection.begin_nested():\n                ": "",
             },
             hint=(
-                "The quote in O'Leary ended the text in the middle of the name. A value pasted "
-                "into SQL becomes part of the statement; a parameter stays a value, whatever is in "
-                "it."
-            ),
-        ),
-        WrongAnswer(
-            replace={" JOIN car_brand AS b USING (brand_id)": "", "b.name = :brand AND ": ""},
-            hint=(
-                "Two brands have a model of that name, so the same car was inserted twice. The "
-                "model's name alone does not say which model is meant."
-            ),
-        ),
-        WrongAnswer(
-            replace={"return connection": "connection", ".rowcount": ""},
-            hint=(
-                "The car is there, but the function returns nothing. What `connection.execute` "
-                "returns knows the `rowcount`."
+                "The first refusal ended the transaction: PostgreSQL ignores all that follows. A "
+                "savepoint before each batch gives it a place to go back to."
             ),
         ),
         WrongAnswer(
             replace={
-                "return connection": "added = connection",
-                ".rowcount": ".rowcount\n    connection.commit()\n    return added",
+                "try:\n            with connection.begin_nested():\n"
+                "                connection.execute(insert, batch)\n"
+                "        except IntegrityError:\n            left_out.append(number)": (
+                    "for car in batch:\n            try:\n"
+                    "                with connection.begin_nested():\n"
+                    "                    connection.execute(insert, car)\n"
+                    "            except IntegrityError:\n"
+                    "                left_out.append(number)"
+                )
             },
             hint=(
-                "A function that commits decides for its caller, who can no longer undo it "
-                "together with what came before. Leave out the commit."
+                "With a savepoint for each car, the good cars of a bad batch stay. The savepoint "
+                "belongs around the whole batch."
+            ),
+        ),
+        WrongAnswer(
+            replace={
+                "            with connection.begin_nested():\n"
+                "                connection.execute(insert, batch)\n": (
+                    "            connection.execute(insert, batch)\n"
+                    "            connection.commit()\n"
+                )
+            },
+            hint=(
+                "The function commits, and its caller can no longer undo it together with what "
+                "came before. A savepoint needs no commit."
             ),
         ),
     ),
     setup=Setup(
         sql="""
-            INSERT INTO car_brand (name) VALUES ('Borgward'), ('O''Leary');
-            INSERT INTO car_model (brand_id, name)
-            SELECT brand_id, 'Isabella' FROM car_brand WHERE name IN ('Borgward', 'O''Leary')
+            CREATE TEMPORARY TABLE arrival (
+                vin text PRIMARY KEY, price numeric NOT NULL CHECK (price >= 0)
+            )
         """,
-        note="the brands Borgward and O'Leary are added, each with a model Isabella.",
+        note="the table `arrival` is added, empty.",
     ),
-    function="add_car",
+    function="load_batches",
     connected=True,
     calls=lambda: [
-        ("O'Leary", "Isabella", "ADDED-1", 9500),
-        ("Borgward", "Isabella", "ADDED-2", 12000.5),
-        ("Borgward", "Hansa", "ADDED-3", 8000),
+        (
+            [
+                [{"vin": "A-1", "price": 9000}, {"vin": "A-2", "price": 8000}],
+                [{"vin": "B-1", "price": 7000}, {"vin": "B-2", "price": -1}],
+                [{"vin": "A-1", "price": 6000}, {"vin": "C-2", "price": 5000}],
+                [{"vin": "D-1", "price": 4000}],
+            ],
+        ),
+        ([],),
     ],
-    probe="""
-        SELECT 'Car ' || c.vin, b.name, m.name, c.price, c.status
-        FROM car_info AS c JOIN car_model AS m USING (model_id) JOIN car_brand AS b USING (brand_id)
-        WHERE c.vin LIKE 'ADDED-_'
-    """,
+    probe="SELECT 'Car ' || vin, price FROM arrival",
 )

@@ -1,9 +1,63 @@
-"""Exercises of lesson 6, growth: what to keep, in which type, and whether it is still intact."""
-
-import hashlib
+"""Exercises of lesson 6, growth: which index to drop, what to keep, and in which type."""
 
 from exercises.exercise import Setup, WrongAnswer
-from exercises.kinds import Change, Function, Query
+from exercises.kinds import Change, Query
+
+UNUSED_INDEX = Query(
+    name="unused_index",
+    question=(
+        "A monitoring job keeps the table `index_use (index_name, is_unique, scans, bytes)`. Which "
+        "indexes could be dropped, because nobody searched by them and they keep nothing unique? "
+        "Return name and bytes, the largest first; row order counts."
+    ),
+    hints=(
+        "Two conditions, one on `scans` and one on `is_unique`.",
+        "`NOT is_unique` keeps the indexes that no rule depends on; `ORDER BY bytes DESC` puts the "
+        "largest first.",
+    ),
+    solution="""
+        SELECT index_name, bytes
+        FROM index_use
+        WHERE scans = 0 AND NOT is_unique  --?
+        ORDER BY bytes DESC  --?
+    """,
+    wrong=(
+        WrongAnswer(
+            replace={" AND NOT is_unique": ""},
+            hint=(
+                "The primary key and the unique index would go, too. Nobody searched by them, and "
+                "still they refuse every second row of a kind."
+            ),
+        ),
+        WrongAnswer(
+            replace={"scans = 0 AND ": ""},
+            hint="An index that is searched by 40 times is among them. It is in use.",
+        ),
+        WrongAnswer(
+            replace={" DESC": ""},
+            hint="The smallest comes first. `DESC` turns the order around.",
+        ),
+        WrongAnswer(
+            replace={"scans = 0": "scans IS NULL"},
+            hint="An index that nobody used has a count, and the count is 0.",
+        ),
+    ),
+    setup=Setup(
+        sql="""
+            CREATE TABLE index_use (index_name text, is_unique boolean, scans int, bytes bigint);
+            INSERT INTO index_use VALUES
+                ('pk_sale', true, 0, 9000), ('uq_sale_number', true, 0, 8000),
+                ('ix_sale_car', false, 40, 7000), ('ix_sale_note', false, 0, 5000),
+                ('ix_sale_branch', false, 0, 6000)
+        """,
+        note=(
+            "the table `index_use` is added, with a primary key and a unique index that nobody "
+            "searched by, an index on the car with 40 scans and 7,000 bytes, and two more without "
+            "a scan: one on the note of 5,000 bytes, one on the branch of 6,000."
+        ),
+    ),
+    ordered=True,
+)
 
 OLD_VERSIONS = Query(
     name="old_versions",
@@ -224,76 +278,4 @@ FITTING_TYPES = Change(
         FROM sheet_copy AS s
         ORDER BY s.vin
     """,
-)
-
-_BLOB = b"PAR1 some bytes PAR1"
-
-
-def _files_to_check() -> list[tuple[bytes, str]]:
-    digest = hashlib.sha256(_BLOB).hexdigest()
-    changed = bytes([_BLOB[0] ^ 1]) + _BLOB[1:]
-    return [
-        (_BLOB, digest),
-        (changed, digest),
-        (_BLOB, digest.upper()),
-        (_BLOB[:-1], digest),
-        (b"", hashlib.sha256(b"").hexdigest()),
-        (b"", digest),
-        (_BLOB, hashlib.md5(_BLOB).hexdigest()),
-    ]
-
-
-INTACT = Function(
-    name="intact",
-    question=(
-        "Write `intact(data, digest)`. `data` are the bytes of a file, `digest` is the SHA-256 "
-        "that was stored for it, as text of 64 hexadecimal digits in small or capital letters. "
-        "It returns True if the file is as it was, else False."
-    ),
-    hints=(
-        "`hashlib.sha256(data)` computes the checksum; the module must be imported.",
-        "Its method `hexdigest()` gives the checksum as text, in small letters.",
-        "`lower()` turns capital letters into small ones.",
-    ),
-    solution="""
-        import hashlib
-
-
-        def intact(data, digest):
-            return hashlib.sha256(data).hexdigest() == digest.lower()  #?
-    """,
-    wrong=(
-        WrongAnswer(
-            replace={"digest.lower()": "digest"},
-            hint=(
-                "A digest in capital letters was taken for another one. It is the same number, "
-                "written otherwise."
-            ),
-        ),
-        WrongAnswer(
-            replace={"hashlib.sha256(data).hexdigest()": "hashlib.md5(data).hexdigest()"},
-            hint="MD5 is another function: its digest has 32 digits and never equals a SHA-256.",
-        ),
-        WrongAnswer(
-            replace={"hashlib.sha256(data).hexdigest()": "hashlib.sha256(data).digest()"},
-            hint=(
-                "Bytes never equal text, so no file is intact. One method gives the checksum as "
-                "bytes, another one as text."
-            ),
-        ),
-        WrongAnswer(
-            replace={"hashlib.sha256(data).hexdigest() == digest.lower()": "len(digest) == 64"},
-            hint="A changed file passes: the digest is well formed, but is it that of this file?",
-        ),
-        WrongAnswer(
-            replace={
-                "return hashlib.sha256(data).hexdigest() == digest.lower()": (
-                    "return bool(data) and hashlib.sha256(data).hexdigest() == digest.lower()"
-                )
-            },
-            hint="An empty file has a checksum like any other, and may be just as it was.",
-        ),
-    ),
-    function="intact",
-    calls=_files_to_check,
 )

@@ -68,7 +68,9 @@ class Cluster:
             if self.postmaster.pid() is not None:
                 _, output = self._run("pg_ctl", "stop", "-D", "data", "-m", mode, "-w", "-t", "60")
         if (pid := self.postmaster.pid()) is not None:
-            raise failure(f"The embedded PostgreSQL (process {pid}) did not stop.", output)
+            raise failure(
+                f"The embedded PostgreSQL (process {pid}) did not stop.", output, self.folder
+            )
         remove_socket_folder(self.data)
 
     def _make(self) -> None:
@@ -91,7 +93,7 @@ class Cluster:
                 *(["--no-sync"] if self.temporary else []),
             )
             if code != 0:
-                raise failure("PostgreSQL's initdb could not make a cluster.", output)
+                raise failure("PostgreSQL's initdb could not make a cluster.", output, self.folder)
             with (new / "data" / "postgresql.conf").open("a", encoding="utf-8") as config:
                 config.write("\ninclude_if_exists = 'carlib.conf'\n")
             password.replace(self.postmaster.password_file)
@@ -107,9 +109,9 @@ class Cluster:
         write_settings(self.data, self.user, self.tcp, self.settings)
         wait = ["-w", "-t", str(START_SECONDS)]
         code, output = self._run("pg_ctl", "start", "-D", "data", "-l", "server.log", *wait)
-        if code != 0:
+        if code != 0 or not self.postmaster.wait_until_it_answers():
             log = self.log.read_bytes()[log_size:].decode(errors="replace")
-            raise failure("The embedded PostgreSQL did not start.", log or output)
+            raise failure("The embedded PostgreSQL did not start.", log or output, self.folder)
 
     def _run(self, program: str, *arguments: str) -> tuple[int, str]:
         return run(program, *arguments, folder=self.folder, user=self.user)

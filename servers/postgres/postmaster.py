@@ -1,25 +1,33 @@
-"""The running server of one data folder: its process, its address, whether it answers.
+"""The running server of one data folder: its process, its URL, whether it answers.
 
 The file postmaster.pid says where to look and is not believed further: after a kill of the server,
 its process id and its port may be another program's.
 """
 
 import contextlib
+import re
 import subprocess
+import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 import psycopg2
+from psycopg2.extensions import connection as Connection
+from sqlalchemy import URL
 
-from servers.postgres.errors import ServerError, disk_errors
+from servers.postgres.errors import ServerError, disk_errors, failure
 from servers.postgres.os_user import OSUser
+from servers.postgres.surroundings import COMPLETE, without_libpq_variables
 
 START_SECONDS = 120  # with recovery after a kill, which reads at most about 1 GB of WAL
 ORPHAN_SECONDS = 5  # for a killed server's child processes to be gone
 
 # A server without a free place for us does accept connections.
-_FULL = ("too many clients", "remaining connection slots")
+_FULL = "too many clients|remaining connection slots"
+# What a server refuses only for a while.
+_PASSING = "starting up|shutting down|in recovery mode|not yet accepting|not accepting connections"
 
 
 class Postmaster:
@@ -31,12 +39,17 @@ class Postmaster:
         self.user = user
         self.pid_file = data / "postmaster.pid"
 
-    def address(self) -> tuple[str, int] | None:
-        """Return the socket's folder ("" on 127.0.0.1) and the port, None without a pid file."""
+    def url(self) -> URL | None:
+        """Return the URL of the database `postgres` there, None where no server has listened."""
         lines = self._pid_file_lines()
         if len(lines) < 6 or not lines[3].isdigit():
             return None
-        return lines[4].strip(), int(lines[3])
+        folder, port = lines[4].strip(), int(lines[3])
+        url = URL.create("postgresql+psycopg2", "postgres", database="postgres")
+        if folder:  # an empty hostaddr, or that of PGHOSTADDR would win over the socket
+            return url.set(query=COMPLETE | {"host": folder, "port": str(port), "hostaddr": ""})
+        url = url.set(query=COMPLETE | {"hostaddr": "127.0.0.1"})
+        return url.set(host="127.0.0.1", port=port, password=self.password())
 
     def pid(self) -> int | None:
         """Return the process id of the live server of this very folder, None without one."""
@@ -53,44 +66,57 @@ class Postmaster:
         with disk_errors(self.password_file.parent):
             return self.password_file.read_text(encoding="ascii").strip()
 
+    def connect(self, **options: Any) -> Connection:
+        """Open a connection of the driver to this server and to no other.
+
+        Raises:
+            psycopg2.OperationalError: It does not listen, or it refuses.
+            ServerError: Another server answered.
+        """
+        url = self.url()
+        # After a kill another server may have the port; the socket's folder is this server's alone.
+        if url is None or (url.host and self.pid() is None):
+            raise psycopg2.OperationalError("no server listens")
+        _, parameters = url.get_dialect()().create_connect_args(url)
+        with without_libpq_variables(url):
+            connection = psycopg2.connect(**{"connect_timeout": 5, **parameters, **options})
+        with connection, connection.cursor() as cursor:
+            cursor.execute("SELECT system_identifier FROM pg_catalog.pg_control_system()")
+            ((identifier,),) = cursor.fetchall()
+        control = (self.data / "global" / "pg_control").read_bytes()
+        if control[:8] != identifier.to_bytes(8, sys.byteorder):
+            connection.close()
+            raise ServerError(
+                f"Expected the embedded PostgreSQL of {self.data}, another server answered (system "
+                f"{identifier}). Nothing was changed there. Try again."
+            )
+        return connection
+
     def connection_error(self) -> str | None:
         """Connect once: None where the server accepts, else the server's or the system's error."""
-        address = self.address()
-        # After a kill another server may have the port; the socket's folder is this server's alone.
-        if address is None or (not address[0] and self.pid() is None):
-            return "no server listens"
-        socket_folder, port = address
         try:
-            psycopg2.connect(
-                host=socket_folder or "127.0.0.1",
-                port=port,
-                user="postgres",
-                dbname="postgres",
-                password="" if socket_folder else self.password(),
-                sslmode="disable",
-                connect_timeout=5,
-            ).close()
+            self.connect().close()
         except psycopg2.OperationalError as error:
             message = str(error).strip()
-            return None if any(full in message for full in _FULL) else message
+            return None if re.search(_FULL, message) else message
         return None
 
     def wait_until_it_answers(self) -> bool:
         """Return True once the server accepts connections, False where none is alive.
 
         Raises:
-            ServerError: It is alive, but does not accept connections in time.
+            ServerError: It is alive and refuses connections, or does not answer in time.
         """
         deadline = time.monotonic() + START_SECONDS
         while (error := self.connection_error()) is not None:
             pid = self.pid()
             if pid is None:
                 return False
-            if time.monotonic() > deadline:
-                raise ServerError(
-                    f"The embedded PostgreSQL (process {pid}) is alive, but does not accept "
-                    f"connections: {error}. End that process and try again."
-                )
+            refused = "FATAL:" in error and not re.search(_PASSING, error)
+            if refused or time.monotonic() > deadline:
+                doing = "refuses connections" if refused else "is alive, but does not answer"
+                message = f"The embedded PostgreSQL (process {pid}) {doing}."
+                raise failure(message, error, self.data.parent)
             time.sleep(0.05)
         return True
 

@@ -6,7 +6,6 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from servers.postgres.errors import ServerError
 from servers.postgres.os_user import OSUser
 
 
@@ -22,28 +21,19 @@ def run(program: str, *arguments: str, folder: Path, user: OSUser) -> tuple[int,
 
     Name files relative to `folder`: pg_ctl pastes its arguments into a shell command, which would
     interpret the quotes and dollar signs of a path.
-
-    Raises:
-        ServerError: The program could not be run at all.
     """
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
     # To a file, not a pipe: the server inherits it, and a pipe would stay open as long as it runs.
     with tempfile.TemporaryFile() as output:
-        try:
-            done = subprocess.run(
-                [str(binaries() / program), *arguments],
-                cwd=folder,
-                env={**environment, "LC_ALL": "C"},
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),  # of Windows
-                **user.subprocess_options(),
-            )
-        except OSError as error:
-            raise ServerError(
-                f"PostgreSQL's program {program} does not run here: {error}. Set "
-                "CARLIB_DATABASE_URL to a PostgreSQL 18 server instead."
-            ) from error
+        done = subprocess.run(
+            [str(binaries() / program), *arguments],
+            cwd=folder,
+            env={**environment, "LC_ALL": "C"},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),  # of Windows
+            **user.subprocess_options(),
+        )
         output.seek(0)
         return done.returncode, output.read().decode(errors="replace").strip()

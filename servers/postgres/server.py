@@ -19,19 +19,20 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import platformdirs
 from filelock import FileLock
+from psycopg2.extensions import connection as Connection
 from sqlalchemy import URL
 
 from servers.postgres.cluster import Cluster
-from servers.postgres.errors import ServerError, disk_errors
+from servers.postgres.errors import TEMPORARY_PREFIX, ServerError, disk_errors
 from servers.postgres.os_user import server_user
+from servers.postgres.surroundings import announced
 from servers.postgres.users import Users
 
 LOCK_SECONDS = 300  # longer than the slowest start
-TEMPORARY_PREFIX = "carlib-temporary-"
 ABANDONED_SECONDS = 60  # a younger temporary folder may belong to a server that is just starting
 
 
@@ -39,11 +40,9 @@ class EmbeddedServer:
     """The PostgreSQL server of one data folder, shared by all processes that start it.
 
     Args:
-        data_dir: The data folder; None is `$CARLIB_DATA_DIR`, else a folder `postgresql-18` in
-            carlib's place among the user's data.
+        data_dir: The data folder; None is `$CARLIB_DATA_DIR`, else a folder among the user's data.
         tcp: Listen on 127.0.0.1 with a password, as on Windows always, and not on a Unix socket
-            in a folder that nobody else can enter. Like `settings` it takes effect when the
-            server starts, not on one that is running.
+            in a folder that nobody else can enter. Like `settings`, it counts when a server starts.
         temporary: The server is this object's alone: `close` stops it even if other processes use
             it, and its cluster is made without waiting for the disk.
         settings: More of PostgreSQL's settings, by name.
@@ -84,18 +83,21 @@ class EmbeddedServer:
     def url(self) -> URL:
         """The URL of the server's database `postgres`; its text masks the password.
 
+        It says who is reached, whatever libpq's variables say; except that PGHOSTADDR wins over a
+        socket where SQLAlchemy makes the URL of text, and that a bad PGSERVICE or PGTZ prevents
+        any connection that is not opened by `connect`.
+
         Raises:
             ServerError: The server does not run.
         """
-        address = self._cluster.postmaster.address()
-        if address is None:
+        url = self._cluster.postmaster.url()
+        if url is None:
             raise ServerError("Expected the embedded PostgreSQL to run, it does not: start() it.")
-        socket_folder, port = address
-        url = URL.create("postgresql+psycopg2", "postgres", database="postgres")
-        if socket_folder:
-            return url.set(query={"host": socket_folder, "port": str(port)})
-        url = url.set(host="127.0.0.1", port=port, query={"sslmode": "disable"})
-        return url.set(password=self._cluster.postmaster.password())
+        return url
+
+    def connect(self, **options: Any) -> Connection:
+        """Open a connection of the driver, as `Postmaster.connect` does."""
+        return self._cluster.postmaster.connect(**options)
 
     def start(self) -> Self:
         """Become one of the server's users, and start it unless it answers.
@@ -103,11 +105,9 @@ class EmbeddedServer:
         A cluster is made where there is none. After a kill of the server, whatever it had
         committed is there again. A normal exit of the process ends its use, like `close`.
 
-        Returns:
-            This object.
-
         Raises:
-            ServerError: The server could not be made or started, with the end of its log.
+            ServerError: The server could not be made or started. Unless others use it, it is
+                stopped again.
         """
         with self._threads, disk_errors(self.data_dir):
             if self._users.joined() and self._cluster.postmaster.connection_error() is None:
@@ -115,12 +115,14 @@ class EmbeddedServer:
             self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._users.folder.mkdir(mode=0o700, exist_ok=True)
             self._cluster.user.allow_traverse(self.data_dir)
-            with self._lock():
+            with self._locked("start"):
                 try:
                     self._users.join()
                     self._cluster.ensure_running()
                 except BaseException:
                     self._users.leave()
+                    with contextlib.suppress(ServerError, OSError):
+                        self._stop_unless_used()
                     raise
             atexit.unregister(self.close)
             atexit.register(self.close)
@@ -137,14 +139,25 @@ class EmbeddedServer:
             if not self._users.folder.is_dir():  # the whole data folder was removed
                 self._users.leave()
                 return
-            forked = self._process != os.getpid()
-            with self._lock():
+            with self._locked("stop"):
                 self._users.leave()
-                if (self._cluster.temporary and not forked) or not self._users.any():
-                    self._cluster.stop()
+                self._stop_unless_used()
 
-    def _lock(self) -> FileLock:
-        return FileLock(self.data_dir / "lock", timeout=LOCK_SECONDS)
+    def _stop_unless_used(self) -> None:
+        forked = self._process != os.getpid()
+        if (self._cluster.temporary and not forked) or not self._users.any():
+            self._cluster.stop()
+
+    @contextlib.contextmanager
+    def _locked(self, action: str) -> Iterator[None]:
+        lock = FileLock(self.data_dir / "lock", timeout=LOCK_SECONDS)
+        with announced(f"another process to start or stop the PostgreSQL in {self.data_dir}"):
+            lock.acquire()
+        try:
+            with announced(f"the PostgreSQL in {self.data_dir} to {action}"):
+                yield
+        finally:
+            lock.release()
 
 
 _shared: dict[Path, EmbeddedServer] = {}
@@ -166,20 +179,14 @@ def temporary_server(
 ) -> Iterator[EmbeddedServer]:
     """Run a private server for a `with` block, in a temporary folder that goes with it.
 
-    A server whose process was killed inside its block is stopped by a later call.
-
-    Args:
-        tcp: Listen on 127.0.0.1 with a password, not on a Unix socket.
-        settings: More of PostgreSQL's settings, by name: `{"max_connections": "300"}`.
+    A server whose process was killed inside its block is stopped by a later call. The arguments
+    and errors are those of `EmbeddedServer`: `settings={"max_connections": "300"}`.
 
     Yields:
         The server, with its `url`, `data_dir` and `pid`.
-
-    Raises:
-        ServerError: As `EmbeddedServer.start`.
     """
-    parent = Path(tempfile.gettempdir())
-    with disk_errors(parent):
+    with disk_errors(Path(os.environ.get("TMPDIR", "/tmp"))):
+        parent = Path(tempfile.gettempdir())
         _stop_abandoned(parent)
         folder = Path(tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, dir=parent)).resolve()
     with contextlib.ExitStack() as stack:

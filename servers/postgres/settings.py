@@ -16,14 +16,10 @@ SOCKET_FOLDER_PREFIX = "carlib-socket-"
 
 
 def write_settings(data: Path, user: OSUser, tcp: bool, extra: Mapping[str, str]) -> None:
-    """Write carlib.conf, which postgresql.conf includes, and pg_hba.conf.
+    """Write carlib.conf, which postgresql.conf includes, and pg_hba.conf; no server runs.
 
-    Args:
-        data: PostgreSQL's data folder; no server runs in it.
-        user: The user that runs the server.
-        tcp: Listen on 127.0.0.1 and ask for a password. Otherwise the server listens only on a
-            Unix socket, in a folder that nobody else can enter, and need not ask.
-        extra: More settings by name, which win over the ones here.
+    With `tcp`, it will listen on 127.0.0.1 and ask for a password; else only on a Unix socket, in
+    a folder that nobody else can enter, and need not ask. The `extra` settings win.
     """
     remove_socket_folder(data)
     if tcp:

@@ -1,6 +1,7 @@
 import multiprocessing
 import re
 import signal
+import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -24,10 +25,10 @@ from carlib.errors import (
     DamagedData,
     IncompleteAnswer,
     TablesMissing,
+    WriteFailed,
 )
-from carlib.history import archive_month, copy
-from carlib.history.archive import archive_history
-from carlib.history.archive_files import SCHEMA, checksum
+from carlib.history import archive, copy
+from carlib.history.archive import SCHEMA, archive_history, checksum
 from carlib.history.changes import delete_car, update_car
 from carlib.history.queries import car_history, cars_as_of, price_changes
 from carlib.loading.delta import delta_load
@@ -60,7 +61,7 @@ def cars(engine):
     toyota, honda = car_id(engine, "ABC123"), car_id(engine, "DEF456")
     for number, instant in enumerate(INSTANTS):
         update_car(engine, toyota, {"price": 15000.01 + number}, changed_at=instant)
-        update_car(engine, honda, {"color": 'a "b",\n\\.'}, changed_at=MARCH + MICROSECOND)
+        update_car(engine, honda, {"color": 'a "b", \\.'}, changed_at=MARCH + MICROSECOND)
     update_car(engine, honda, {"color": None, "engine_size": None}, changed_at=APRIL)
     return engine
 
@@ -188,7 +189,7 @@ def test_rows_put_back_into_the_table_are_not_seen_twice(cars, answers, tmp_path
 
 def test_a_large_month_goes_in_batches(cars, tmp_path, monkeypatch):
     monkeypatch.setattr(copy, "BATCH_ROWS", 7)
-    monkeypatch.setattr(archive_month, "BATCH_ROWS", 7)
+    monkeypatch.setattr(archive, "BATCH_ROWS", 7)
     toyota = car_id(cars, "ABC123")
     for number in range(25):
         instant = LATER + timedelta(minutes=number)
@@ -200,15 +201,41 @@ def test_a_large_month_goes_in_batches(cars, tmp_path, monkeypatch):
 
 
 def test_arguments_and_tables_are_checked_first(engine, tmp_path):
-    file = tmp_path / "file"
-    file.touch()
     with pytest.raises(BadArgument, match="Expected before to be a datetime with a time zone"):
         archive_history(engine, datetime(2024, 1, 1), tmp_path)
-    with pytest.raises(BadArgument, match="Expected directory to be a folder"):
-        archive_history(engine, LATER, file)
     with pytest.raises(TablesMissing):
         archive_history(engine, LATER, tmp_path)
-    assert files_in(tmp_path) == [file]
+    assert files_in(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "directory",
+    ["{file}", None, b"a", 7, "s3://bucket/a", "~nobody-has-this-name/a", "a\0b", "a" * 5000],
+    ids=["file", "None", "bytes", "number", "URL", "home", "NUL", "long"],
+)
+def test_what_can_be_no_folder_is_refused(cars, tmp_path, directory):
+    if directory == "{file}":
+        directory = tmp_path / "file"
+        directory.touch()
+    calls = [lambda: archive_history(cars, LATER, directory)]
+    if directory is not None:  # without one, the tables alone answer
+        calls += [
+            lambda: car_history(cars, car_id(cars, "ABC123"), directory),
+            lambda: cars_as_of(cars, LOADED, directory),
+        ]
+    for call in calls:
+        with pytest.raises(BadArgument, match="Expected directory to be a folder"):
+            call()
+    assert len(table(cars)) == 5
+
+
+def test_the_home_folder_has_its_short_name(cars, answers, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    expected = answers()
+    report = archive_history(cars, LATER, "~/archive")
+    assert report.directory == tmp_path / "archive"
+    same(answers("~/archive"), expected)
 
 
 # Damage
@@ -231,6 +258,7 @@ def edit(path, how):
 @pytest.mark.parametrize("how", [0, 1000, -30, -1, "cut", "longer", "gone"])
 def test_a_damaged_file_is_named_when_it_is_read(cars, tmp_path, how):
     toyota = car_id(cars, "ABC123")
+    car_history(cars, toyota, tmp_path / "not there")  # as long as nothing is archived
     path = archive_history(cars, MARCH, tmp_path).files[0]
     edit(path, how)
     name = re.escape(path.relative_to(tmp_path).as_posix())
@@ -238,17 +266,9 @@ def test_a_damaged_file_is_named_when_it_is_read(cars, tmp_path, how):
         lambda: car_history(cars, toyota, tmp_path),
         lambda: cars_as_of(cars, LOADED, tmp_path),
     ):
-        with pytest.raises(DamagedData, match=name):
+        with pytest.raises(DamagedData, match=f"{name}.*pass the directory"):
             ask()
     assert len(cars_as_of(cars, LATER, tmp_path)) == 2, "that file has nothing to say about it"
-
-
-def test_another_directory_is_refused(cars, tmp_path):
-    toyota = car_id(cars, "ABC123")
-    car_history(cars, toyota, tmp_path / "not there")  # as long as nothing is archived
-    archive_history(cars, MARCH, tmp_path)
-    with pytest.raises(DamagedData, match=r"found nothing there.*pass the directory"):
-        car_history(cars, toyota, tmp_path / "not there")
 
 
 # What is not verified is not removed
@@ -286,7 +306,7 @@ def test_rows_that_changed_meanwhile_stay(cars, make_engine, tmp_path, moment, c
         archive_history(cars, LATER, tmp_path)
     assert done
     assert len(table(cars)) == before - change.startswith("DELETE")
-    assert table(cars, "history_archive", "1") == []
+    assert not has_archive(cars)
     after = table(cars)
     archive_history(cars, LATER, tmp_path)
     assert table(cars) == []
@@ -296,7 +316,7 @@ def test_rows_that_changed_meanwhile_stay(cars, make_engine, tmp_path, moment, c
 @pytest.mark.parametrize("column", [*SCHEMA.names, None])
 def test_a_file_that_was_not_written_right_removes_nothing(cars, tmp_path, column):
     def spoil():
-        [path] = tmp_path.rglob("*.tmp")
+        [path] = tmp_path.glob(".unfinished-*/*")
         rows = pq.read_table(path, partitioning=None)
         if column is None:  # it lacks a row
             pq.write_table(rows[:-1], path)
@@ -317,6 +337,79 @@ def test_a_file_that_was_not_written_right_removes_nothing(cars, tmp_path, colum
         archive_history(cars, LATER, tmp_path)
     assert table(cars) == before
     assert files_in(tmp_path) == []
+
+
+# What the disk or the database refuses
+
+
+@pytest.fixture
+def mount(tmp_path):
+    """A function that gives a file system of its own, of 64 KB, with these options."""
+    mounted = []
+
+    def give(options):
+        folder = tmp_path / "mounted"
+        folder.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", f"size=64k,{options}", "tmpfs", str(folder)]
+        if sys.platform != "linux" or subprocess.run(command, capture_output=True).returncode:
+            pytest.skip("only root on Linux may mount a file system")
+        mounted.append(folder)
+        return folder
+
+    yield give
+    for folder in mounted:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.parametrize("room", [0, 4096, 8192])
+def test_a_full_disk_is_named_and_leaves_nothing_behind(cars, answers, mount, room):
+    expected, folder = answers(), mount("rw")
+    fill = folder / "fill"
+    fill.write_bytes(bytes(65536 - room))
+    for _ in range(2):
+        with pytest.raises(WriteFailed, match=r"No space left on device.*Make room") as caught:
+            archive_history(cars, LATER, folder / "archive")
+        assert repr(str(folder / "archive")) in str(caught.value)
+        assert isinstance(caught.value.__cause__, OSError)
+        assert files_in(folder) == [fill]
+        assert len(table(cars)) == 5
+    fill.unlink()
+    archive_history(cars, LATER, folder / "archive")
+    same(answers(folder / "archive"), expected)
+
+
+def test_a_file_that_grows_beyond_a_limit_is_named(cars, tmp_path):
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(WriteFailed, match="File too large"):
+            archive_history(cars, LATER, tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (files_in(tmp_path), len(table(cars))) == ([], 5)
+
+
+def test_a_folder_that_is_read_only_or_cannot_be_made_is_named(cars, mount, tmp_path):
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / "file" / "below", mount("ro"), tmp_path / "mounted" / "below"):
+        with pytest.raises(WriteFailed, match=re.escape(repr(str(folder)))) as caught:
+            archive_history(cars, LATER, folder)
+        assert isinstance(caught.value.__cause__, OSError)
+    assert len(table(cars)) == 5
+
+
+def test_a_server_whose_disk_is_full_is_named(cars, tmp_path):
+    run(
+        cars,
+        "CREATE FUNCTION full() RETURNS trigger LANGUAGE plpgsql AS"
+        " 'BEGIN RAISE disk_full USING MESSAGE = ''could not extend file''; END';"
+        " CREATE TRIGGER t BEFORE DELETE ON car_info_history FOR EACH ROW EXECUTE FUNCTION full()",
+    )
+    with pytest.raises(WriteFailed, match="could not extend file") as caught:
+        archive_history(cars, LATER, tmp_path)
+    assert caught.value.__cause__.orig.pgcode == "53100"
+    assert (files_in(tmp_path), len(table(cars))) == ([], 5)
 
 
 # Two at once
@@ -364,15 +457,24 @@ def saved(cars):
 
 def assert_ends_right(cars, answers, expected, directory):
     """After an interruption: nothing is lost or doubled, now and after the next run."""
+    assert_each_row_once(cars, directory)
     same(answers(directory), expected)
     archive_history(cars, LATER, directory)
     same(answers(directory), expected)
     assert table(cars) == []
-    files = files_in(directory)
-    listed = table(cars, "history_archive", "file")
-    assert [path.relative_to(directory).as_posix() for path in files] == [row[0] for row in listed]
-    ids = [i for path in files for i in pq.read_table(path, columns=["history_id"])["history_id"]]
+    assert_each_row_once(cars, directory)
+
+
+def assert_each_row_once(cars, directory):
+    """Each of the five rows is in the table or in a listed file, and in no two places."""
+    ids = [str(row[0]) for row in table(cars)]
+    for file, *_ in table(cars, "history_archive", "file") if has_archive(cars) else ():
+        ids += pq.read_table(directory / file, partitioning=None)["history_id"].to_pylist()
     assert len(ids) == len(set(ids)) == 5
+
+
+def has_archive(cars):
+    return run(cars, "SELECT to_regclass('history_archive')").scalar() is not None
 
 
 @pytest.mark.slow
@@ -380,12 +482,13 @@ def test_interrupted_at_any_step_and_run_again_it_ends_right(cars, answers, save
     expected = answers()
     steps = run_until(lambda: archive_history(cars, LATER, tmp_path / "whole"), -1, interrupt)
     assert {
-        "_finish: replace", "_remove: Connection.execute", "_write: fsync", "_sync_folder: fsync",
-        "_stage: cursor.copy_expert", "_finish: TransactionalContext.__exit__",
+        "archive_history: Path.replace", "_remove: Connection.execute", "_write: fsync",
+        "_remove: cursor.copy_expert", "read_committed: TransactionalContext.__exit__",
         "stream_query: _Pieces.write", "_write: ParquetWriter.__exit__",
+        "archive_history: TemporaryDirectory.__exit__",
     } <= set(steps)  # fmt: skip
     for step, place in enumerate(steps):
-        if place in ("_write: BufferedWriter.__exit__", "_write: ParquetWriter.__exit__"):
+        if place.endswith(("Writer.__exit__", "TemporaryDirectory.__exit__")):
             continue  # what is not closed would be Python's to clean up; the kill below has these
         saved()
         directory = tmp_path / str(step)
@@ -408,9 +511,9 @@ def processes():
 @pytest.mark.parametrize(
     "place",
     [
-        "_write: ParquetWriter.__exit__", "_finish: replace", "_sync_folder: fsync",
-        "_remove: Connection.execute", "_finish: TransactionalContext.__exit__",
-        "archive_month: Path.unlink",
+        "_write: ParquetWriter.__exit__", "_remove: Connection.execute",
+        "archive_history: Path.replace", "archive_history: TemporaryDirectory.__exit__",
+        "read_committed: TransactionalContext.__exit__", "read_committed: Connection.__exit__",
     ],
 )  # fmt: skip
 def test_killed_and_run_again_it_ends_right(
@@ -428,15 +531,12 @@ def test_killed_and_run_again_it_ends_right(
     process.join(60)
     assert process.exitcode == -signal.SIGKILL
     process.close()
-    if place in ("_write: ParquetWriter.__exit__", "_finish: replace"):
-        assert [path.suffix for path in files_in(directory)] == [".tmp"]
-    if place == "_finish: TransactionalContext.__exit__":
-        assert [path.suffix for path in files_in(directory)] == [".parquet"]
-        assert len(table(cars)) == 5
+    committed = place == "read_committed: Connection.__exit__"
+    assert len(table(cars)) == (0 if committed else 5)
     assert_ends_right(cars, answers, expected, directory)
 
 
-@pytest.mark.parametrize("place", ["_stage: cursor.copy_expert", "_finish: replace"])
+@pytest.mark.parametrize("place", ["_remove: cursor.copy_expert", "archive_history: Path.replace"])
 def test_cut_off_from_the_server_and_run_again_it_ends_right(
     cars, answers, saved, make_engine, tmp_path, place
 ):
@@ -454,55 +554,28 @@ def test_cut_off_from_the_server_and_run_again_it_ends_right(
         )
 
     step = steps.index(place)
-    with pytest.raises((DBAPIError, psycopg2.Error)):
+    with pytest.raises(WriteFailed, match="in the table, or in a file") as caught:
         run_until(lambda: archive_history(cars, LATER, directory), step, cut)
+    assert isinstance(caught.value.__cause__, (DBAPIError, psycopg2.Error))
+    assert not list(directory.glob(".unfinished-*"))
     assert_ends_right(cars, answers, expected, directory)
 
 
-def test_a_finished_file_that_was_not_listed_is_taken_over_as_it_is(cars, answers, tmp_path):
-    expected = answers()
-    on_statement(cars, "INSERT INTO history_archive", interrupt)
-    with pytest.raises(Interrupted):
-        archive_history(cars, MARCH, tmp_path)
-    [orphan] = files_in(tmp_path)
-    assert table(cars, "history_archive", "1") == []
-    number = orphan.stat().st_ino
-    # Meanwhile the month got a row more: what is in the file already is not written again.
-    toyota = car_id(cars, "ABC123")
-    run(
-        cars,
-        "INSERT INTO car_info_history (car_id, model_id, vin, price, status, valid_from,"
-        " \"timestamp\", operation) SELECT uuidv7(), model_id, 'OTHER', 1, true, '2024-01-01Z',"
-        f" '2024-01-02Z', 'update' FROM car_info WHERE car_id = '{toyota}'",
-    )
-    report = archive_history(cars, MARCH, tmp_path)
-    assert orphan in report.files
-    assert orphan.stat().st_ino == number
-    assert sorted(pq.ParquetFile(path).metadata.num_rows for path in report.files) == [1, 1]
-    same(answers(tmp_path)[-6:], expected[-6:])
-
-
-def test_another_schemas_files_and_ones_own_unfinished_are_told_apart(
+def test_two_schemas_in_one_directory_and_files_of_others_harm_nobody(
     cars, make_engine, answers, tmp_path
 ):
-    """One directory for two schemas is not advised, and harms nobody."""
     expected = answers()
     other = make_engine()
     create_tables(other)
     initial_load(other, sample_cars(), loaded_at=LOADED)
     update_car(other, car_id(other, "ABC123"), {"price": 7}, changed_at=INSTANTS[0])
-    archive_history(other, LATER, tmp_path)
-    [theirs] = files_in(tmp_path)
-    with other.connect() as connection:
-        unfinished = theirs.with_name(f"{archive_month._prefix(connection)}00.tmp")
-    unfinished.touch()
+    [theirs] = archive_history(other, LATER, tmp_path).files
+    unlisted = theirs.with_name(f"{'0' * 64}.parquet")
+    unlisted.write_bytes(b"not even Parquet")
     archive_history(cars, LATER, tmp_path)
-    assert theirs.exists()
-    assert unfinished.exists()
     same(answers(tmp_path), expected)
     assert len(car_history(other, car_id(other, "ABC123"), tmp_path)) == 2
-    archive_history(other, LATER, tmp_path)
-    assert not unfinished.exists()
+    assert unlisted.exists()
 
 
 # Against plain Python

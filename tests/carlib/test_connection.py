@@ -196,16 +196,24 @@ for fresh in [False] + [True] * 20:
     engine.dispose()
 
 
-def test_a_fresh_schema_waits_for_others_but_not_for_ever(
-    make_engine: Callable[..., Engine], monkeypatch: pytest.MonkeyPatch, schema_name: str
+def test_a_fresh_schema_waits_for_others_says_so_and_gives_up(
+    make_engine: Callable[..., Engine],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    schema_name: str,
 ) -> None:
     monkeypatch.setattr(room, "LOCK_SECONDS", 1)
+    monkeypatch.setattr(room, "SILENT_SECONDS", 0.2)
     engine = make_engine(schema_name)
     scalar(engine, "CREATE TABLE t AS SELECT 1 AS a; SELECT 1")
     with engine.connect() as connection:
-        connection.exec_driver_sql("SELECT a FROM t")
+        pid = connection.exec_driver_sql("SELECT pg_backend_pid() FROM t").scalar_one()
         with pytest.raises(ConnectionFailed, match="another session is using it"):
             make_engine(schema_name, fresh=True)
+        assert capsys.readouterr().err == (
+            f'carlib: waiting at most 1 s for the schema "{schema_name}", used by process {pid} of '
+            "postgres carlib idle in transaction\n"
+        )
         release = threading.Timer(0.3, connection.rollback)
         release.start()
         again = make_engine(schema_name, fresh=True)

@@ -13,7 +13,6 @@ from itertools import count
 from typing import Any
 
 import psutil
-import psycopg2
 import pytest
 from car_states import broken_lives, put_back, rows_of_tables, stored
 from fault_injection import before_each_statement
@@ -23,6 +22,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 
 from carlib import connect, create_tables, generate_cars, get_car, initial_load
+from carlib.errors import WriteFailed
 from carlib.history.changes import update_car
 from carlib.loading.delta import delta_load
 from servers.postgres import EmbeddedServer, temporary_server
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.slow
 
 FIRST, SECOND = datetime(2024, 11, 1, tzinfo=UTC), datetime(2024, 11, 2, tzinfo=UTC)
 ROWS = 30
-LOST = (DBAPIError, psycopg2.Error)
+LOST = (WriteFailed, DBAPIError)  # of a write, or of looking a car up
 
 
 @dataclass

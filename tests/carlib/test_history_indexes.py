@@ -10,9 +10,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import text
 
-import carlib.models  # noqa: F401  its tables are made with the others
 from carlib.connection import connect
-from carlib.history.archive_month import _REMOVED, _ROWS
+from carlib.history.archive import REMOVE, ROWS_OF_MONTH
 from carlib.history.queries import HISTORY_QUERY, PRICES_QUERY
 from carlib.tables import create_tables
 
@@ -107,7 +106,7 @@ def test_a_deleted_car_that_comes_back_is_looked_up(filled):
 
 def test_archiving_reads_the_blocks_of_its_month_and_removes_by_the_key(filled):
     month = {"month": datetime(2024, 3, 1), "before": START + 300 * DAY}
-    [(_, index, rows), *_] = scans(filled, _ROWS, **month)
+    [(_, index, rows), *_] = scans(filled, ROWS_OF_MONTH, **month)
     # By the blocks of that time, or in the order of the B-tree, skipping through it.
     assert index in ("ix_car_info_history_timestamp", "ix_car_info_history_car_id_timestamp")
     assert rows < CARS * VERSIONS / 2
@@ -116,5 +115,5 @@ def test_archiving_reads_the_blocks_of_its_month_and_removes_by_the_key(filled):
             text("CREATE TEMPORARY TABLE archived AS SELECT * FROM car_info_history LIMIT 100")
         )
         connection.execute(text("ANALYZE archived"))
-        plan = connection.execute(text(f"EXPLAIN {_REMOVED}")).scalars().all()
+        plan = connection.execute(text(f"EXPLAIN {REMOVE}")).scalars().all()
     assert any("Index Scan using" in line and "on car_info_history" in line for line in plan)

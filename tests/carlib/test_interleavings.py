@@ -44,10 +44,10 @@ JKL = dict(zip(NAMES, ["Saab", "900", None, None, 9000.0, True], strict=True))
 
 LOAD = {"lock": "pg_advisory_xact_lock", "apply": "SAVEPOINT", "commit": "COMMIT"}
 ALL = {"announce": "set_config", **LOAD}
-CHANGE = LOAD | {"apply": "WITH changed AS"}
+CHANGE = LOAD | {"apply": "FOR UPDATE"}
 SHORT = {"lock": "pg_advisory_xact_lock", "commit": "COMMIT"}
 ARCHIVE = {
-    "list": "pg_advisory_lock",
+    "list": "pg_advisory_xact_lock",
     "write": "COPY (",
     "remove": "DELETE FROM car_info_history",
     "commit": "COMMIT",
@@ -347,7 +347,11 @@ def test_an_archiving_changes_no_answer_whatever_a_load_does_at_once(cars, at_on
 
 
 def test_two_archivings_take_turns_and_archive_each_row_once(cars, at_once, tmp_path):
-    short = {"lock": "pg_advisory_lock", "list": "date_trunc", "count": "SELECT count(*) FROM car"}
+    short = {
+        "lock": "pg_advisory_xact_lock",
+        "list": "date_trunc",
+        "count": "SELECT count(*) FROM car",
+    }
     for number, schedule in enumerate(schedules(3, 3)):
         directory = tmp_path / str(number)
         works = [Archive(november(day), directory, short) for day in (30, 29)]

@@ -6,7 +6,7 @@ from uuid import RFC_4122, UUID
 
 import pytest
 
-from carlib.loading.keys import UUID7Generator
+from carlib.loading.staging import UUID7Generator
 
 
 def keys(array):

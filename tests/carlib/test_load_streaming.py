@@ -11,7 +11,7 @@ import tqdm.std
 from table_states import stored_cars
 
 from carlib import create_tables, generate_cars, initial_load
-from carlib.loading import progress, staging
+from carlib.loading import staging
 
 MEMORY = """
 import os, resource, sys
@@ -88,7 +88,7 @@ def test_a_bar_shows_the_progress_of_a_long_load_and_is_gone_afterwards(
     assert shown.out == ""
     assert "75%" in shown.err
     assert last_line_shown(shown.err) == ""
-    assert progress.tqdm is tqdm.std.tqdm, "in a notebook too: text, no widget that may be missing"
+    assert staging.tqdm is tqdm.std.tqdm, "in a notebook too: text, no widget that may be missing"
 
 
 def test_a_short_load_shows_none(engine, capsys):

@@ -1,6 +1,6 @@
 """Preparing a frame: every row comes out once, clean or refused, as the oracle judges it."""
 
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal, localcontext
 
 import car_frames
 import numpy as np
@@ -14,6 +14,7 @@ from carlib.cars import sample_cars
 from carlib.errors import BadArgument, WrongColumns
 from carlib.loading.prepare import REQUIRED, TABLE_COLUMNS, CanonicalNames, prepare
 
+CENT = Decimal("0.01")  # as PostgreSQL rounds what COPY brings
 KNOWN = [("TOYOTA", "COROLLA"), ("Citroe\u0308n", "2CV"), ("toyota", "corolla"), ("Fiat", None)]
 
 
@@ -24,7 +25,8 @@ def accepted(clean):
         number = row.pop("row")
         for name in ("price", "engine_size"):
             if row.get(name) is not None:
-                row[name] = Decimal(repr(row[name]))
+                with localcontext(prec=2000):
+                    row[name] = Decimal(str(row[name])).quantize(CENT, rounding=ROUND_HALF_UP)
         rows[number] = dict.fromkeys(oracle.JUDGES) | row
     return rows
 
@@ -98,8 +100,8 @@ def test_a_row_has_all_its_reasons_in_the_order_of_the_columns():
     )
     rejected = prepare(frame, CanonicalNames(), first_row=41).rejected
     assert rejected["reason"].to_dict() == {
-        41: "brand missing; model is not text; vin has a NUL character; "
-        "vin is longer than 50 characters; engine_size is text, not a number; "
+        41: "brand missing; model is not text; vin has an invisible character (U+0000); "
+        "engine_size is text, not a number; "
         "color is not text; price is infinite; status missing"
     }
 

@@ -150,6 +150,19 @@ def test_byte_order_mark_blank_lines_and_windows_line_ends(written):
     assert cars["brand"].isna().tolist() == [False, True]
 
 
+def test_columns_without_a_name_are_an_index(written):
+    rows = [f"{number},a,Toyota,x\n" for number in range(100_000)]  # more than one block
+    cars = read_both_ways(written(",,brand,\n" + "".join(rows) + "none,b,Saab,y\n"), rows=70_000)
+    assert list(cars) == ["brand"]
+    assert cars["brand"].tolist()[-2:] == ["Toyota", "Saab"]
+
+
+def test_a_header_without_a_line_end(written):
+    cars = read_both_ways(written("\ufeffbrand,model,vin,price,status"))
+    assert (list(cars), len(cars)) == (["brand", "model", "vin", "price", "status"], 0)
+    assert cars.dtypes.astype(str).tolist() == ["str", "str", "str", "float64", "bool"]
+
+
 def test_unknown_columns_are_kept_as_text(written):
     cars = read_both_ways(written("price,doors\n1,05\n2,\n"))
     assert cars["doors"].tolist()[0] == "05"
@@ -241,7 +254,7 @@ def test_rename(written):
         ({"cost": "price"}, "rename has 'cost'.*Did you mean 'Cost'"),
         ({"Cost": "Make"}, "'Make', 'Cost'. are all 'Make'"),
         ({"Cost": "price", "Make": "price"}, "'Make', 'Cost'. are all 'price'"),
-        ({"Cost": 1}, "new name that is a text; found 1"),
+        ({"Cost": 1}, "new name, a text of its own; found 1"),
     ],
 )
 def test_a_rename_that_does_not_fit_is_refused_at_once(written, read, rename, message):

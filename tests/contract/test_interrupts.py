@@ -104,17 +104,17 @@ def test_a_program_that_handles_interrupts_itself_is_left_alone(engine: Engine) 
 
 
 def test_a_program_that_listens_to_signals_itself_still_does(engine: Engine) -> None:
-    ear, mouth = socket.socketpair()
-    mouth.setblocking(False)
-    before = signal.set_wakeup_fd(mouth.fileno())
+    reader, writer = socket.socketpair()
+    writer.setblocking(False)
+    before = signal.set_wakeup_fd(writer.fileno())
     try:
         with engine.connect() as connection:
             connection.execute(text("SELECT 1"))
-        assert signal.set_wakeup_fd(before) == mouth.fileno()
+        assert signal.set_wakeup_fd(before) == writer.fileno()
     finally:
         signal.set_wakeup_fd(before)
-        ear.close()
-        mouth.close()
+        reader.close()
+        writer.close()
 
 
 def test_what_another_cancels_is_an_error_and_no_interrupt(engine: Engine) -> None:

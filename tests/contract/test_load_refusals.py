@@ -1,12 +1,21 @@
 """A load that can't be done says why, by name, and leaves everything as it was."""
 
 from datetime import datetime
+from decimal import Decimal
 
+import numpy as np
 import pandas as pd
 import pytest
 from table_states import run, snapshot
 
-from carlib import create_tables, generate_cars, initial_load, sample_cars
+from carlib import (
+    create_tables,
+    delta_load,
+    generate_cars,
+    get_car,
+    initial_load,
+    sample_cars,
+)
 from carlib.errors import (
     BadArgument,
     CarlibError,
@@ -90,3 +99,37 @@ def test_what_a_trigger_swallows_is_noticed(tables):
     with pytest.raises(CarlibError, match="Expected to insert 2 cars, but 1 arrived"):
         initial_load(tables, sample_cars())
     assert snapshot(tables) == before
+
+
+@pytest.mark.parametrize(
+    ("cars", "found"),
+    [
+        (sample_cars()["price"], "found Series."),
+        (pd.Series(dtype=float), "found Series."),
+        (sample_cars().to_dict(), "found dict."),
+        ({}, "found dict."),
+        (sample_cars().to_dict("records"), "found list with dict in it. Rows as dictionaries"),
+        ([1.5], "found list with float in it."),
+        (5, "found int."),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("load", [initial_load, delta_load])
+def test_what_was_passed_in_place_of_a_frame_is_named(tables, load, cars, found):
+    with pytest.raises(BadArgument) as error:
+        load(tables, cars)
+    assert found in str(error.value)
+
+
+def test_other_names_in_a_file_lead_to_the_way_to_rename_them(tables, tmp_path):
+    path = tmp_path / "cars.csv"
+    names = {"brand": "Make", "price": "Price", "vin": "VIN"}
+    sample_cars().rename(columns=names).to_csv(path, index=False)
+    with pytest.raises(WrongColumns, match=r"'Make'.*'VIN'.*'Price'.*read_cars\(path, rename="):
+        initial_load(tables, path)
+
+
+def test_a_half_precision_price_counts_as_the_decimal_that_it_prints_as(tables):
+    cars = sample_cars().assign(price=np.array([1.005, 2.5], "float16"))
+    initial_load(tables, cars)
+    assert get_car(tables, vin="ABC123")["price"] == Decimal("1.01")

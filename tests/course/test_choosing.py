@@ -97,7 +97,7 @@ def test_values_go_to_the_lessons_that_declare_them(lessons: list[Lesson], tmp_p
     [
         (3, "rowz", "5", "'rowz'. Did you mean 'rows'.*declare: schema, rows"),
         (1, "rows", "5", "'rows'.*declare: schema"),
-        (3, "rows", "many", "'rows' takes a whole number .its default is 5., found 'many'"),
+        (3, "rows", "many", "takes a whole number, 1 or more .its default is 5., found 'many'"),
     ],
 )
 def test_a_parameter_that_would_change_nothing_is_refused(
@@ -115,7 +115,11 @@ WRONG = object()
     [
         ("12", 5, 12),
         ("100_000", 5, 100_000),
-        ("-3", 5, -3),
+        ("-3", 0, -3),
+        ("-3", 5, WRONG),
+        ("0", 5, WRONG),
+        (0, 5, WRONG),
+        ("0", 0.5, 0.0),
         (7, 5, 7),
         ("1.5", 5, WRONG),
         ("1,000", 5, WRONG),

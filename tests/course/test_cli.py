@@ -2,10 +2,13 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import nullcontext
 from importlib import metadata
 from pathlib import Path
 
@@ -109,6 +112,8 @@ def test_a_stopped_run_stops_its_server_and_removes_it(tmp_path: Path, number: i
         (["--rowz", "5"], "--rowz"),
         (["-p", "rowz", "5"], "Did you mean 'rows'"),
         (["--rows", "many"], "'rows' takes a whole number"),
+        (["--rows", "0"], "'rows' takes a whole number, 1 or more (its default is 10), found '0'"),
+        (["-p", "rows", "-5"], "1 or more"),
         (["--only", "07"], "No lesson '07'"),
         (["--rows", "5", "-p", "rows", "6"], "'rows' is given twice"),
         (["--notebooks", "missing"], "found none in missing"),
@@ -144,6 +149,75 @@ def test_a_server_that_does_not_answer_fails_the_run(
     assert shown.err.startswith("carlib: ")
     assert "secret-word" not in shown.err + shown.out
     assert not (tmp_path / "build").exists()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 100 kB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=100k", "tmpfs", str(disk)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("only root can mount a small disk")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+
+
+def _run_into(output: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> int:
+    write_lesson(tmp_path / "nb", "01_first", ["print('x' * 200_000)", "1 + 1"])
+    monkeypatch.setattr("course.run.run_database", lambda _: nullcontext(({}, "no server")))
+    return main(["run", "--notebooks", str(tmp_path / "nb"), "--output", str(output)])
+
+
+def test_a_full_disk_is_named(
+    small_disk: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert _run_into(small_disk / "out", tmp_path, monkeypatch) == 1
+    message = capsys.readouterr().err.splitlines()[-1]
+    assert message.startswith(f"carlib: can't write to {small_disk}/out: No space left on device. ")
+    assert message.endswith("free space on its disk, or name another folder with --output.")
+
+
+def test_a_read_only_disk_is_named(
+    small_disk: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    assert _run_into(small_disk / "a" / "b", tmp_path, monkeypatch) == 1
+    message = f"carlib: can't write to {small_disk}/a/b: Read-only file system. Make it writable"
+    assert capsys.readouterr().err.startswith(message)
+
+
+def test_a_folder_of_results_that_is_a_file_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    assert _run_into(tmp_path / "file" / "out", tmp_path, monkeypatch) == 1
+    message = f"carlib: can't write to {tmp_path / 'file' / 'out'}: "
+    assert capsys.readouterr().err.startswith(message)
+
+
+@pytest.mark.slow
+def test_a_full_temporary_folder_is_named(small_disk: Path, tmp_path: Path) -> None:
+    write_lesson(tmp_path / "nb", "01_first")
+    done = subprocess.run(
+        carlib("run", "--notebooks", "nb"),
+        cwd=tmp_path,
+        env=os.environ | {"TMPDIR": str(small_disk)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("carlib: ")
+    assert "Traceback" not in done.stderr
+    assert "TMPDIR" in done.stderr
+    assert "CARLIB_DATA_DIR" not in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ NAMES = [
     "Citro\xebn", "Citroe\u0308n", "CITRO\xcbN", "Stra\xdfe", "STRASSE", "\u0130", "i\u0307", "I",
     "i", "\uff34oyota", "\u1fb3", "\u03b1\u0345", "\u0345", "A\rB", 'A"B', "A,B", "A\nB", "\\.",
     "NULL", "\\N", "'; --", "x" * 100, "208", "NaN", "\u8c50\u7530", "\U0001f697", "\u200b",
-    "\ufeffFiat",
+    "\ufeffFiat", "Alfa\xa0Romeo", "Alfa Romeo", "\u0301Fiat", "\u2028", "\u3164", "Fi\xadat",
 ]  # fmt: skip
 ODD_TEXTS = ["", " ", "\u3000", "A\0B", "\0", "x" * 101, "\ufb01" * 26, "\ufb01" * 60]
 VINS = [
@@ -52,7 +52,7 @@ TEXT_DTYPES = [
     pd.ArrowDtype(pa.dictionary(pa.int32(), pa.string())),
 ]  # fmt: skip
 NUMBER_DTYPES = [
-    "float64", "float32", "Float64", "Float32", "float64[pyarrow]", "float32[pyarrow]",
+    "float64", "float32", "float16", "Float64", "Float32", "float64[pyarrow]", "float32[pyarrow]",
     "int64", "Int64", "uint64", "UInt64", "int64[pyarrow]", "category", "str", "bool",
     "complex128", "Sparse[float64]", "timedelta64[ns]",
     pd.ArrowDtype(pa.decimal128(38, 15)),

@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import Engine, delete, insert, select, text
 
-from carlib.history.archive_files import ARCHIVE
+from carlib.history.archive import ARCHIVE
 from carlib.tables import TABLES
 
 STORED = """

@@ -13,17 +13,17 @@ import carlib.interrupts
 from carlib.connection import connect
 from carlib.history.archive import archive_history
 
+PACKAGE = Path(carlib.history.__file__).parents[1]
 ROOMS = {
-    str(Path(carlib.history.__file__).parent / name)
-    for name in ("archive.py", "archive_month.py", "copy.py")
+    str(PACKAGE / name) for name in ("history/archive.py", "history/copy.py", "transactions.py")
 }
 # What the database, the disk or the lock sees. Between two of these there is nothing to interrupt.
 EFFECTS = {
     "BufferedWriter.__exit__", "Connection.__exit__", "Connection.execute", "Connection.scalar",
     "Connection.scalars", "ParquetFile.__init__", "ParquetWriter.__exit__",
-    "ParquetWriter.write_table", "Path.mkdir", "Path.open", "Path.unlink", "Table.create",
-    "TransactionalContext.__exit__", "_Pieces.write", "checksum", "cursor.copy_expert", "fsync",
-    "replace",
+    "ParquetWriter.write_table", "Path.mkdir", "Path.open", "Path.replace", "Table.create",
+    "TemporaryDirectory.__exit__", "TransactionalContext.__exit__", "_Pieces.write", "checksum",
+    "cursor.copy_expert", "fsync",
 }  # fmt: skip
 
 

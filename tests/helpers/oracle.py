@@ -18,6 +18,13 @@ REQUIRED = ("brand", "model", "vin", "price", "status")
 LONGEST = {"brand": 100, "model": 100, "vin": 50, "color": 50}
 LIMIT = {"engine_size": 100, "price": 10_000_000_000}
 
+# The blocks of variation selectors and tags, fillers of Hangul and others that print as nothing.
+IGNORABLE = {
+    *map(chr, (0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2065, 0x3164, 0xFFA0)),
+    *map(chr, (*range(0x180B, 0x1810), *range(0xFE00, 0xFE10), *range(0xFFF0, 0xFFF9))),
+    *map(chr, range(0xE0000, 0xE1000)),
+}
+
 Row = dict[str, Any]
 
 
@@ -31,10 +38,12 @@ class Outcome:
 
 
 def values_of(column: pd.Series) -> list[Any]:
-    """The values of a column, one by one; a 32-bit float knows that it is one."""
+    """The values of a column, one by one; a float of 16 or 32 bits knows that it is one."""
     values = list(column.array)
-    if "float32" in str(column.dtype).lower() or str(column.dtype) == "float[pyarrow]":
-        values = [v if is_missing(v) else np.float32(v) for v in values]
+    dtype = str(column.dtype).lower()
+    narrow = np.float16 if "float16" in dtype or "halffloat" in dtype else np.float32
+    if narrow is np.float16 or "float32" in dtype or dtype == "float[pyarrow]":
+        values = [v if is_missing(v) else narrow(v) for v in values]
     return values
 
 
@@ -60,19 +69,24 @@ def judge_text(name: str, value: Any) -> tuple[str | None, list[str]]:
         return None, nothing
     if not isinstance(value, str):
         return None, [f"{name} is not text"]
-    if any(unicodedata.category(character) == "Cs" for character in value):
+    categories = [unicodedata.category(character) for character in value]
+    if "Cs" in categories:
         return None, [f"{name} is not valid Unicode"]
+    blanks = {c for c in value if unicodedata.category(c) == "Zs"}
     text = unicodedata.normalize("NFC", value).strip()
+    text = "".join(" " if c in blanks else c for c in text)
+    for character in text:
+        if unicodedata.category(character) in ("Cc", "Cf", "Zl", "Zp") or character in IGNORABLE:
+            return None, [f"{name} has an invisible character (U+{ord(character):04X})"]
+    if text and unicodedata.category(text[0])[0] == "M":
+        return None, [f"{name} begins with a combining mark (U+{ord(text[0]):04X})"]
     if name == "vin":
         text = unicodedata.normalize("NFC", text.upper())
     if text == "":
         return None, nothing
-    reasons = []
-    if "\0" in text:
-        reasons.append(f"{name} has a NUL character")
     if len(text) > LONGEST[name]:
-        reasons.append(f"{name} is longer than {LONGEST[name]} characters")
-    return text, reasons
+        return None, [f"{name} is longer than {LONGEST[name]} characters"]
+    return text, []
 
 
 def judge_number(name: str, value: Any) -> tuple[Decimal | None, list[str]]:

@@ -1,6 +1,7 @@
 """What tests of the embedded server share: ask it, kill it, see what is left."""
 
 import os
+import re
 import stat
 import sys
 import time
@@ -43,6 +44,11 @@ def is_alive(pid: int) -> bool:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+def without_waiting(text: str) -> str:
+    """What a process printed, without the lines that say what it waits for on a busy machine."""
+    return re.sub(r"(?m)^carlib: waiting for .*\n", "", text)
 
 
 def mode(path: Path) -> int:

@@ -17,7 +17,7 @@ from course.widgets import KEPT
 
 pytestmark = pytest.mark.slow
 LESSONS = find_lessons()
-DOCUMENTS = ["*.md", "docs/*.md", "docs/*.ipynb", "benchmarks/*.md"]
+DOCUMENTS = ["*.md", "docs/*.md", "docs/*.ipynb", "carlib/*.md", "benchmarks/*.md"]
 PAGES = {
     lesson.path: lesson.path.relative_to(ROOT).with_suffix(".html").as_posix() for lesson in LESSONS
 }

@@ -74,24 +74,22 @@ def test_a_killed_first_start_leaves_no_half_cluster(data_dir: Path) -> None:
     assert eventually(restarted_without_leftovers)
 
 
-def test_a_pid_file_that_names_another_process_is_not_believed(
-    data_dir: Path, tcp_server: EmbeddedServer
-) -> None:
+def test_a_pid_file_that_names_another_process_is_not_believed(data_dir: Path) -> None:
     mine = EmbeddedServer(data_dir, tcp=True).start()
-    pid_file, password_file = data_dir / "data" / "postmaster.pid", data_dir / "password"
-    lines, password = pid_file.read_text().split("\n"), password_file.read_text()
+    pid_file = data_dir / "data" / "postmaster.pid"
+    lines, command = pid_file.read_text().split("\n"), [sys.executable, "-c", "input()"]
     # At work in the data folder, but no PostgreSQL; and one that is at work elsewhere, where it
     # answers at the port of the pid file and takes our password.
-    with subprocess.Popen(
-        [sys.executable, "-c", "input()"], stdin=subprocess.PIPE, cwd=data_dir / "data"
-    ) as stranger:
-        for other, port in ((stranger, lines[3]), (tcp_server, tcp_server.url.port)):
+    with (
+        temporary_server(tcp=True) as elsewhere,
+        subprocess.Popen(command, stdin=subprocess.PIPE, cwd=data_dir / "data") as stranger,
+    ):
+        scalar(elsewhere, f"ALTER ROLE postgres PASSWORD '{mine.url.password}'; SELECT 1")
+        for other, port in ((stranger, lines[3]), (elsewhere, elsewhere.url.port)):
             kill_server(data_dir)
             pid_file.write_text("\n".join([str(other.pid), *lines[1:3], str(port), *lines[4:]]))
-            password_file.write_text(tcp_server.url.password)
             assert EmbeddedServer(data_dir).pid is None
             mine.start()
-            password_file.write_text(password)
             assert scalar(mine, "SELECT current_setting('data_directory')") == str(
                 data_dir / "data"
             )

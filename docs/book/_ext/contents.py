@@ -8,7 +8,7 @@ from sphinx.application import Sphinx
 from course.lessons import find_lessons
 
 # The order of the documents that are known; others follow by name.
-_FIRST = ["docs/instructors", "docs/course_ci", "CONTRIBUTING", "CHANGELOG"]
+_FIRST = ["docs/instructors", "docs/course_ci", "docs/requirements", "CONTRIBUTING", "CHANGELOG"]
 
 
 def add_contents(app: Sphinx, docname: str, source: list[str]) -> None:
