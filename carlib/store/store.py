@@ -137,6 +137,8 @@ class DataFrameStore:
             LossyFormat: The format can't hold the frame, its bytes are more than a row can hold (1
                 GB; 256 MB of rows for jsonb), or it would come back different; then `.losses` says
                 in which columns and how.
+            WriteFailed: A lock of another session, a full disk or the end of the session prevents
+                it.
         """
         _check(name)
         if not isinstance(frame, pd.DataFrame):
@@ -238,6 +240,7 @@ class DataFrameStore:
 
         Raises:
             NotFound: There was none.
+            WriteFailed: As for `put`.
         """
         _check(name, version)
         query = text(DELETE if version is None else DELETE + OF_VERSION)
@@ -261,7 +264,7 @@ class DataFrameStore:
     def _as_jsonb(self, data: memoryview) -> memoryview:
         """The document's text as the server gives it out: it writes numbers in its own way."""
         query = text("SELECT CAST(CAST(:document AS jsonb) AS text)")
-        with self._engine.connect() as connection:
+        with read_committed(self._engine) as connection:
             try:
                 document = connection.scalar(query, {"document": str(data, "utf8")})
             except DBAPIError as error:
