@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from functools import partial
 from numbers import Integral
@@ -137,6 +137,8 @@ class DataFrameStore:
             LossyFormat: The format can't hold the frame, its bytes are more than a row can hold (1
                 GB; 256 MB of rows for jsonb), or it would come back different; then `.losses` says
                 in which columns and how.
+            WriteFailed: A lock of another session, a full disk or the end of the session prevents
+                it.
         """
         _check(name)
         if not isinstance(frame, pd.DataFrame):
@@ -148,7 +150,8 @@ class DataFrameStore:
         if len(data) > limit:
             raise LossyFormat(
                 f"Expected at most {limit:,} bytes as {format}, since a value in PostgreSQL has "
-                f"room for 1 GiB; found {len(data):,}. Nothing was written. {TOO_LARGE}"
+                f"room for 1 GiB, in JSONB for 256 MiB of rows; found {len(data):,}. Nothing was "
+                f"written. {TOO_LARGE}"
             )
         if format == "jsonb":
             data = self._as_jsonb(data)
@@ -164,10 +167,8 @@ class DataFrameStore:
             "name": name, "format": format, "compression": compression, "rows": len(frame),
             "columns": frame.shape[1], "schema": formats.describe(frame, format, data),
         }  # fmt: skip
-        row = self._insert(values, data)
-        told = ("name", "version", "format", "compression", "rows", "columns", "bytes", "sha256")
-        stored = {key: getattr(row, key) for key in (*told, "created_at")}
-        return StoredFrame(**stored, losses=tuple(losses))
+        row = self._insert(values, data)._asdict() | {"losses": tuple(losses)}
+        return StoredFrame(**{field.name: row[field.name] for field in fields(StoredFrame)})
 
     def get(
         self,
@@ -239,6 +240,7 @@ class DataFrameStore:
 
         Raises:
             NotFound: There was none.
+            WriteFailed: As for `put`.
         """
         _check(name, version)
         query = text(DELETE if version is None else DELETE + OF_VERSION)
@@ -262,7 +264,7 @@ class DataFrameStore:
     def _as_jsonb(self, data: memoryview) -> memoryview:
         """The document's text as the server gives it out: it writes numbers in its own way."""
         query = text("SELECT CAST(CAST(:document AS jsonb) AS text)")
-        with self._engine.connect() as connection:
+        with read_committed(self._engine) as connection:
             try:
                 document = connection.scalar(query, {"document": str(data, "utf8")})
             except DBAPIError as error:
@@ -295,8 +297,9 @@ def _damage(row: Row) -> Iterator[None]:
         raise
     except Exception as error:  # of any type: they have many
         raise DamagedData(
-            f"Expected {_describe(row)} as it was written; found damage ({error}). Bring the "
-            "row back from a backup, or delete this version and get an older one."
+            f"Expected {_describe(row)} as it was written; it can't be read: {error}. Bring the "
+            "row back from a backup, or delete this version and get an older one. A pickle also "
+            "needs the libraries that wrote it."
         ) from error
 
 

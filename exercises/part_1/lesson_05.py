@@ -20,9 +20,13 @@ _DELIVERIES = """
         ('Saturday', '[]')
 """
 _DELIVERIES_NOTE = (
-    "the table `truckload` is added with six documents. Monday has a red car that is sold and a "
-    "blue one that is available, Friday a car of the color Darkred and one without a color, and "
-    "Saturday an empty list."
+    "the table `truckload` holds six documents with these cars (VIN, color, price, status):\n"
+    "`Monday    ` `W-1 Red 12000 false`, `W-2 Blue 9500 true`\n"
+    "`Tuesday   ` `W-3 Red 800 true`\n"
+    "`Wednesday ` `W-4 Red 10000 false`\n"
+    "`Thursday  ` `W-5 Blue 20000 true`, `W-6 Red 2500 true`\n"
+    "`Friday    ` `W-7 Darkred 90000 true`, `W-8 null 10001 true`\n"
+    "`Saturday  ` an empty list."
 )
 
 PRICES_INSIDE = Query(
@@ -204,8 +208,14 @@ PARQUET_BLOBS = Query(
                 ('old version.parquet', 'PARE a column and an encrypted footer PARE')
         """,
         note=(
-            "the table `found` is added with seven blobs, among them a file that was cut off, its "
-            "other half, a text about Parquet, and an empty blob."
+            "the table `found` holds seven blobs (each backslash begins a byte):\n"
+            "`prices.parquet     ` `PAR1\\025\\004zstd\\212\\000\\000\\000PAR1`\n"
+            "`fleet              ` `PAR1 a long column \\000\\001 and a footer PAR1`\n"
+            "`cut off.parquet    ` `PAR1 a long column`\n"
+            "`the other half     ` ` and a footer PAR1`\n"
+            "`about PAR1         ` `a text about PAR1 files`\n"
+            "`empty.parquet      ` nothing\n"
+            "`old version.parquet` `PARE a column and an encrypted footer PARE`."
         ),
     ),
 )
@@ -243,7 +253,10 @@ LOST_COLUMNS = Function(
         "Write `lost(before, after)`. Both are frames, the second is what came back of the first; "
         "the rows are in the same order. It returns a list of the names of those columns of "
         "`before` that did not come back exactly: that are not there, that have another dtype, or "
-        "in which a value differs. A missing value is equal to a missing value."
+        "in which a value differs. A missing value is equal to a missing value. Here `vin` and "
+        "`doors` are lost:\n"
+        'before `vin "02", doors 3, price 2.5`, `vin "3", doors 5, price None`\n'
+        "after  `vin 2, doors 3.0, price 2.5`, `vin 3, doors 5.0, price None`."
     ),
     hints=(
         "`Series.equals` compares all values exactly, and takes two missing ones as equal.",
