@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import lesson_figures
 import nbformat
 from IPython.core.displayhook import DisplayHook
 from IPython.core.inputtransformer2 import TransformerManager
@@ -141,6 +142,12 @@ def charts(lesson: Lesson) -> Iterator[str]:
                 yield f"{_name(cell)} names no axis with its unit"
 
 
+def proportions(lesson: Lesson) -> Iterator[str]:
+    """Mostly code that a learner can take to work, in short cells, with enough said about it."""
+    if lesson.path != TEMPLATE:
+        yield from lesson_figures.form(lesson)
+
+
 def comparison(lesson: Lesson) -> Iterator[str]:
     """Nearly all outputs compared; where one is not, the code asserts what must hold."""
     cells = code_cells(lesson)
@@ -219,6 +226,7 @@ RULES: list[Rule] = [
         outputs,
         charts,
         comparison,
+        proportions,
         parameters,
         anatomy,
         solutions,
