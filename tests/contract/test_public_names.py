@@ -90,3 +90,14 @@ def test_the_tests_that_the_requirements_name_are_there() -> None:
     requirements = (ROOT / "docs" / "requirements.md").read_text(encoding="utf-8")
     paths = re.findall(r"`(tests/\w+/\w+\.py)`", requirements)
     assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+def test_the_cells_that_the_requirements_name_are_there() -> None:
+    requirements = (ROOT / "docs" / "requirements.md").read_text(encoding="utf-8")
+    ids = {
+        path.name[1]: set(re.findall(r'"id": "(code-\d+)"', path.read_text(encoding="utf-8")))
+        for path in (ROOT / "notebooks" / "1_core").glob("*.ipynb")
+    }
+    for cells in re.findall(r"\d: [^;|]*code-[^;|]*", requirements):
+        named = set(re.findall(r"code-\d+", cells))
+        assert named <= ids[cells[0]], cells
