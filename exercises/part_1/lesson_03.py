@@ -8,7 +8,8 @@ from exercises.kinds import Change, Function, Query
 
 def _table(*rows: str) -> str:
     """A small table, set in a typewriter face with its spaces kept."""
-    return "".join(f"\n`{row}`".replace(" ", "\u00a0") for row in rows) + "\n"
+    width = max(map(len, rows))
+    return "".join(f"\n`{row:{width}}`".replace(" ", "\u00a0") for row in rows) + "\n"
 
 
 # Six Wartburgs, two of them without a color.
@@ -142,7 +143,7 @@ GUARDED_UPSERT = Change(
         "already is not written again."
         + _table(
             "car_info                delta                   then",
-            "vin  price  color       vin  price  color       ",
+            "vin  price  color       vin  price  color",
             "W-1  2300   Red         W-1  2100   Red         written",
             "W-2  2000   -           W-2  2000   -           left alone",
             "W-3  1800   -           W-3  1800   Blue        written",
@@ -262,10 +263,10 @@ UPSERT_WITH_HISTORY = Change(
             "car_info                delta                   history",
             "vin  price  color       vin  price  color       price  color",
             "W-1  2300   Red         W-1  2100   Red         2300   Red",
-            "W-2  2000   -           W-2  2000   -           ",
+            "W-2  2000   -           W-2  2000   -",
             "W-3  1800   -           W-3  1800   Blue        1800   -",
-            "W-4  1500   Green       W-4  1500   Green       ",
-            "                        W-7  2500   Gray        ",
+            "W-4  1500   Green       W-4  1500   Green",
+            "                        W-7  2500   Gray",
         )
         + "Cars that are as they were get no row of history, and neither does a new one."
     ),
