@@ -146,7 +146,20 @@ ALSO_RIGHT = {
                 savepoint.commit()
         return left_out
     """,
-    "new_vins": "SELECT vin FROM delta WHERE vin NOT IN (SELECT vin FROM car_info) GROUP BY vin",
+    "upsert_with_history": """
+    WITH written AS (
+        INSERT INTO car_info (model_id, vin, color, price, status, valid_from)
+        SELECT model_id, vin, color, price, true, '1990-11-15 11:00Z' FROM delta
+        ON CONFLICT (vin) DO UPDATE
+            SET color = EXCLUDED.color, price = EXCLUDED.price, valid_from = EXCLUDED.valid_from
+        WHERE (car_info.color, car_info.price) IS DISTINCT FROM (EXCLUDED.color, EXCLUDED.price)
+        RETURNING old.*)
+    INSERT INTO car_info_history (car_id, model_id, engine_size, vin, color, price, status,
+                                  valid_from, "timestamp", operation)
+    SELECT car_id, model_id, engine_size, vin, color, price, status, valid_from,
+           '1990-11-15 11:00Z', 'update'
+    FROM written WHERE car_id IS NOT NULL
+    """,
     "guarded_upsert": """
     MERGE INTO car_info c USING delta d ON c.vin = d.vin
     WHEN MATCHED AND (c.price <> d.price OR c.color IS DISTINCT FROM d.color)
