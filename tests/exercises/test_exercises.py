@@ -111,6 +111,10 @@ ALSO_RIGHT = {
     VALUES ('DMC-12', (SELECT brand_id FROM car_brand WHERE name = 'DeLorean'))
     RETURNING model_id;
     """,
+    "unused_index": """
+    SELECT index_name, max(bytes) FROM index_use
+    GROUP BY index_name HAVING NOT bool_or(is_unique) AND sum(scans) = 0 ORDER BY 2 DESC
+    """,
     "missing_index": "CREATE INDEX by_visitor ON viewing USING btree (visitor, seen_on)",
     "copy_cars": """
     def copy_cars(connection, cars):
@@ -187,12 +191,6 @@ ALSO_RIGHT = {
     "fitting_types": """
     ALTER TABLE sheet_copy ALTER status TYPE bool USING CAST(status AS bool),
         ALTER price TYPE decimal(12, 2) USING CAST(price AS decimal(12, 2))
-    """,
-    "intact": """
-    from hashlib import new
-
-    def intact(data, digest):
-        return len(digest) == 64 and new("sha256", data).digest() == bytes.fromhex(digest)
     """,
     "lost_columns": """
     def lost(before, after):
