@@ -103,9 +103,11 @@ def compare_sizes(driver: WidgetDriver, evaluate: Evaluate, engine: Engine) -> N
     """Lesson 5: the number of rows is dragged; the bytes of each format are shown."""
     for share in (1, 0.5):
         count = int(driver.drag("rows", share).replace(",", ""))
-        for format in ("pickle", "JSON", "Parquet"):
-            size = evaluate(f"len(write[{format!r}](generate_cars({count}, seed=seed)))")
-            driver.expect(f"{size:,} bytes")
+        sizes = {
+            format: evaluate(f"len(write[{format!r}](generate_cars({count}, seed=seed)))")
+            for format in ("pickle", "JSON", "Parquet")
+        }
+        driver.expect(" ".join(f"{format}: {size:,} bytes" for format, size in sizes.items()))
 
 
 def estimate_growth(driver: WidgetDriver, evaluate: Evaluate, engine: Engine) -> None:
