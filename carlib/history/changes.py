@@ -17,8 +17,7 @@ from sqlalchemy.exc import IntegrityError
 
 from carlib.connection import driver_error
 from carlib.errors import BadArgument, LateChange, NotFound, RejectedRows, VinTaken, WriteFailed
-from carlib.load_lock import change_in_order, read_clock, require_instant
-from carlib.loading.delta_checks import CLOCK_BEHIND
+from carlib.load_lock import CLOCK_BEHIND, change_in_order, read_clock, require_instant
 from carlib.loading.delta_sql import (
     differs,
     merge_statement,

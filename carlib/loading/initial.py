@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from time import perf_counter
-from typing import Literal
+from typing import Any, Literal
 
 from sqlalchemy import CheckConstraint, Engine, text
 from sqlalchemy.engine import Connection
@@ -56,7 +56,7 @@ def initial_load(
     """Load cars into empty tables, in one transaction.
 
     Brands and models are found by name, whatever the case, or made. Any failure, at any moment,
-    leaves the tables as they were.
+    leaves the tables as they were. A progress bar appears after two seconds.
 
     Args:
         engine: From `connect`, with the tables made by `create_tables`.
@@ -80,17 +80,21 @@ def initial_load(
         WrongColumns: The frame's columns are not those of a cars frame.
         UnreadableFile: The path leads to no CSV or Parquet file that can be read.
         RejectedRows: Rows were refused and `on_reject` is ``"raise"``.
-        WriteFailed: A trigger or the like on the tables swallowed some of the cars, a lock that
-            others hold was not to be had within `carlib.transactions.LOCK_SECONDS` (five minutes;
-            for whom the load waits is said on stderr after two seconds), the disk is full, or
-            PostgreSQL ended the session.
+        WriteFailed: A trigger or the like on the tables swallowed some of the cars, others held a
+            lock for longer than `carlib.transactions.LOCK_SECONDS` (five minutes; who does is said
+            on stderr after two seconds), the disk is full, or PostgreSQL ended the session.
     """
     check_on_reject(on_reject)
     if loaded_at is not None:
         loaded_at = require_instant("loaded_at", loaded_at)
     start = perf_counter()
     with change_in_order(engine, loaded_at) as connection:
-        require_no_cars(connection)
+        if connection.scalar(text("SELECT EXISTS (SELECT FROM car_info)")):
+            raise TablesNotEmpty(
+                "Expected no cars, since an initial load fills empty tables, but car_info has "
+                "rows. Add to them with delta_load(engine, cars), or start on an empty schema with "
+                "connect(schema=..., fresh=True)."
+            )
         started_at = read_clock(connection)
         loaded_at = loaded_at or started_at
         staged = fill_staging(connection, cars)
@@ -108,16 +112,9 @@ def initial_load(
                 "loaded. Something on the tables changes or drops rows: look for triggers, rules "
                 "and policies."
             )
-        report = LoadReport(
-            received=staged.received,
-            inserted=inserted,
-            updated=0,
-            deleted=0,
-            unchanged=repetitions,
-            rejected=rejected,
-            seconds=perf_counter() - start,
-            loaded_at=loaded_at,
-        )
+        counts: dict[str, Any] = {"received": staged.received, "inserted": inserted, "updated": 0}
+        counts |= {"deleted": 0, "unchanged": repetitions, "rejected": rejected}
+        report = LoadReport(**counts, seconds=perf_counter() - start, loaded_at=loaded_at)
         log_load(connection, "initial", report, started_at)
     return report
 
@@ -126,16 +123,6 @@ def check_on_reject(on_reject: str) -> None:
     """Raise BadArgument unless `on_reject` is a known word."""
     if on_reject not in ("raise", "report"):
         raise BadArgument(f"Expected on_reject to be 'raise' or 'report', found {on_reject!r}.")
-
-
-def require_no_cars(connection: Connection) -> None:
-    """Raise TablesNotEmpty if there is a car."""
-    if connection.scalar(text("SELECT EXISTS (SELECT FROM car_info)")):
-        raise TablesNotEmpty(
-            "Expected no cars, since an initial load fills empty tables, but car_info has rows. "
-            "Add to them with delta_load(engine, cars), or start on an empty schema with "
-            "connect(schema=..., fresh=True)."
-        )
 
 
 def insert_names(connection: Connection) -> None:
@@ -157,13 +144,13 @@ def deferred_indexes(connection: Connection) -> Iterator[None]:
     constraints = [key for key in table.constraints if not isinstance(key, CheckConstraint)]
     names = [*(key.name for key in constraints), *(index.name for index in table.indexes)]
     keys = connection.execute(KEYS, {"names": names}).all()
-    without_parameters = {"no_parameters": True}
+    as_it_is = {"no_parameters": True}  # a percent sign in it is one
     patience = connection.scalar(text("SHOW lock_timeout"))
     try:
         with connection.begin_nested():
             connection.execute(text("SET LOCAL lock_timeout = '2s'"))
             for key in keys:
-                connection.exec_driver_sql(key.drop, execution_options=without_parameters)
+                connection.exec_driver_sql(key.drop, execution_options=as_it_is)
             connection.execute(text(f"SET LOCAL lock_timeout = '{patience}'"))
     except DBAPIError as error:
         if driver_error(error).pgcode not in CANNOT_DROP:
@@ -172,5 +159,5 @@ def deferred_indexes(connection: Connection) -> Iterator[None]:
     yield
     with progress(len(keys), desc="keys and indexes") as bar:
         for key in keys:
-            connection.exec_driver_sql(key.create, execution_options=without_parameters)
+            connection.exec_driver_sql(key.create, execution_options=as_it_is)
             bar.update(1)
