@@ -11,8 +11,9 @@ from sqlalchemy.engine import Connection
 
 from carlib.errors import BadArgument, LateChange, SnapshotRefused, WriteFailed
 from carlib.load_lock import CLOCK_BEHIND, change_in_order, read_clock, require_instant
+from carlib.loading import staging
 from carlib.loading.delta_sql import differs, merge_statement, source_query
-from carlib.loading.initial import OnReject, check_on_reject, insert_names
+from carlib.loading.initial import OnReject, check_on_reject
 from carlib.loading.prepare import REQUIRED
 from carlib.loading.report import (
     LoadReport,
@@ -20,14 +21,6 @@ from carlib.loading.report import (
     log_load,
     rejected_rows,
     was_loaded,
-)
-from carlib.loading.staging import (
-    Cars,
-    Staged,
-    fill_staging,
-    join_rejected,
-    refuse_repeated,
-    take_out,
 )
 from carlib.text import tidy_text, visible_text
 from carlib.transactions import retry
@@ -61,7 +54,7 @@ ANYTHING_LATER = text(
 
 def delta_load(
     engine: Engine,
-    cars: Cars,
+    cars: staging.Cars,
     *,
     loaded_at: datetime | None = None,
     on_reject: OnReject = "raise",
@@ -112,20 +105,19 @@ def delta_load(
     with change_in_order(engine, loaded_at) as connection:
         connection.execute(WORK_MEM)
         started_at = read_clock(connection)
-        staged = fill_staging(connection, cars, partial=True)
+        staged = staging.fill_staging(connection, cars, partial=True)
         content = content_of_staging(connection, staged.columns) if batch else None
         again = batch is not None and content is not None and was_loaded(connection, batch, content)
+        most = max_deleted if missing == "delete" else None
 
         def attempt() -> dict[str, Any]:
             # A savepoint keeps the staged rows: a stream that was read can't be read again.
             with connection.begin_nested():
-                most = max_deleted if missing == "delete" else None
                 return _apply(connection, staged, loaded_at, on_reject, most, again)
 
         # Someone without the load's lock may take a VIN under way: the next attempt sees it.
-        outcome = retry(attempt)
-        seconds = perf_counter() - start
-        report = LoadReport(**outcome, seconds=seconds, batch=batch, loaded_before=again)
+        outcome = retry(attempt) | {"seconds": perf_counter() - start}
+        report = LoadReport(**outcome, batch=batch, loaded_before=again)
         if not again:
             log_load(connection, "delta", report, started_at, content)
         if dry_run:
@@ -136,9 +128,8 @@ def delta_load(
 def _check_arguments(batch: Any, missing: object, max_deleted: Any) -> None:
     if missing not in ("keep", "delete"):
         raise BadArgument(f"Expected missing to be 'keep' or 'delete', found {missing!r}.")
-    if batch is not None and not (
-        isinstance(batch, str) and batch.isprintable() and batch.strip() and len(batch) <= 200
-    ):
+    a_name = isinstance(batch, str) and batch.isprintable() and batch.strip() and len(batch) <= 200
+    if batch is not None and not a_name:
         raise BadArgument(
             f"Expected batch to be a name of 1 to 200 printable characters, found {batch!r}."
         )
@@ -149,7 +140,7 @@ def _check_arguments(batch: Any, missing: object, max_deleted: Any) -> None:
 
 def _apply(
     connection: Connection,
-    staged: Staged,
+    staged: staging.Staged,
     given: datetime | None,
     on_reject: OnReject,
     max_deleted: float | None,
@@ -165,32 +156,27 @@ def _apply(
     # can be: someone without the lock may have written while the rows were on their way.
     loaded_at = given or read_clock(connection)
     clock = given is None
-    _, repeated = refuse_repeated(connection, columns)
-    lacking = [name for name in REQUIRED if name not in columns]
-    new = NEW if lacking else None
-    incomplete = take_out(connection, columns, new, f"new car without {', '.join(lacking)}")
-    rejected = join_rejected([staged.rejected, repeated, incomplete])
+    _, repeated = staging.refuse_repeated(connection, columns)
+    lacking = ", ".join(name for name in REQUIRED if name not in columns)
+    reason = f"new car without {lacking}"
+    incomplete = staging.take_out(connection, columns, NEW if lacking else None, reason)
+    rejected = staging.join_rejected([staged.rejected, repeated, incomplete])
     counts: dict[str, int] = {}
     if not again:
         late = _refuse_late(connection, columns, loaded_at)
         if len(late) and on_reject == "raise":
             raise _late_change(late["vin"].tolist(), loaded_at, clock)
-        rejected = join_rejected([rejected, late])
+        rejected = staging.join_rejected([rejected, late])
         if len(rejected) and on_reject == "raise":
             raise rejected_rows(rejected, staged.received)
         if max_deleted is not None:
             _check_snapshot(connection, staged.received, rejected, max_deleted, loaded_at, clock)
         counts = _merge(connection, staged, loaded_at, max_deleted is not None)
     inserted, updated = counts.get("INSERT", 0), counts.get("UPDATE", 0)
-    return {
-        "received": staged.received,
-        "inserted": inserted,
-        "updated": updated,
-        "deleted": counts.get("DELETE", 0),
-        "unchanged": staged.received - inserted - updated - len(rejected),
-        "rejected": rejected,
-        "loaded_at": loaded_at,
-    }
+    unchanged = staged.received - inserted - updated - len(rejected)
+    outcome = {"received": staged.received, "inserted": inserted, "updated": updated}
+    outcome |= {"deleted": counts.get("DELETE", 0), "unchanged": unchanged}
+    return {**outcome, "rejected": rejected, "loaded_at": loaded_at}
 
 
 def _refuse_late(
@@ -210,7 +196,7 @@ def _refuse_late(
     )
     condition = late if connection.scalar(ANYTHING_LATER, when) else None
     reason = "late: the car changed at or after this load's instant"
-    return take_out(connection, columns, condition, reason, when)
+    return staging.take_out(connection, columns, condition, reason, when)
 
 
 def _check_snapshot(
@@ -259,11 +245,11 @@ def _late_change(vins: Sequence[str], loaded_at: datetime, clock: bool) -> LateC
 
 
 def _merge(
-    connection: Connection, staged: Staged, loaded_at: datetime, delete_missing: bool
+    connection: Connection, staged: staging.Staged, loaded_at: datetime, delete_missing: bool
 ) -> dict[str, int]:
     """Load the staged rows, and count the cars for each action of MERGE."""
     if staged.new_names:
-        insert_names(connection)
+        staging.insert_names(connection)
     complete = set(REQUIRED) <= set(staged.columns)
     if complete:
         connection.execute(REVIVE)

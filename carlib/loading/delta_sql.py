@@ -123,14 +123,3 @@ WITH source AS (
   FROM merged WHERE action <> 'INSERT'
 )
 SELECT action, count(*) FROM merged GROUP BY action"""
-
-
-def names_statements(rows: str = "staging") -> tuple[str, str]:
-    """The statements that insert brands, then models, which the tables don't hold yet."""
-    return (
-        f"INSERT INTO car_brand (name) SELECT brand FROM {rows} AS s"
-        " GROUP BY brand ORDER BY min(row) ON CONFLICT DO NOTHING",
-        "INSERT INTO car_model (brand_id, name) SELECT b.brand_id, s.model"
-        f" FROM (SELECT brand, model, min(row) AS first FROM {rows} AS r GROUP BY 1, 2) AS s"
-        " JOIN car_brand AS b ON b.name = s.brand ORDER BY s.first ON CONFLICT DO NOTHING",
-    )

@@ -13,9 +13,8 @@ from sqlalchemy.exc import DBAPIError
 from carlib.connection import driver_error
 from carlib.errors import BadArgument, TablesNotEmpty, WriteFailed
 from carlib.load_lock import change_in_order, read_clock, require_instant
-from carlib.loading.delta_sql import names_statements
+from carlib.loading import staging
 from carlib.loading.report import LoadReport, log_load, rejected_rows
-from carlib.loading.staging import Cars, fill_staging, join_rejected, progress, refuse_repeated
 from carlib.models import CarInfo
 
 OnReject = Literal["raise", "report"]
@@ -48,7 +47,7 @@ CANNOT_DROP = ("55P03", "42501", "2BP01")
 
 def initial_load(
     engine: Engine,
-    cars: Cars,
+    cars: staging.Cars,
     *,
     loaded_at: datetime | None = None,
     on_reject: OnReject = "raise",
@@ -97,12 +96,12 @@ def initial_load(
             )
         started_at = read_clock(connection)
         loaded_at = loaded_at or started_at
-        staged = fill_staging(connection, cars)
-        repetitions, repeated = refuse_repeated(connection, staged.columns)
-        rejected = join_rejected([staged.rejected, repeated])
+        staged = staging.fill_staging(connection, cars)
+        repetitions, repeated = staging.refuse_repeated(connection, staged.columns)
+        rejected = staging.join_rejected([staged.rejected, repeated])
         if len(rejected) and on_reject == "raise":
             raise rejected_rows(rejected, staged.received)
-        insert_names(connection)
+        staging.insert_names(connection)
         with deferred_indexes(connection):
             inserted = connection.execute(INSERT_CARS, {"loaded_at": loaded_at}).rowcount
         expected = staged.received - len(rejected) - repetitions
@@ -123,12 +122,6 @@ def check_on_reject(on_reject: str) -> None:
     """Raise BadArgument unless `on_reject` is a known word."""
     if on_reject not in ("raise", "report"):
         raise BadArgument(f"Expected on_reject to be 'raise' or 'report', found {on_reject!r}.")
-
-
-def insert_names(connection: Connection) -> None:
-    """Insert the staged brands and models that the tables don't hold yet."""
-    for statement in names_statements():
-        connection.execute(text(statement))
 
 
 @contextmanager
@@ -157,7 +150,7 @@ def deferred_indexes(connection: Connection) -> Iterator[None]:
             raise
         keys = []
     yield
-    with progress(len(keys), desc="keys and indexes") as bar:
+    with staging.progress(len(keys), desc="keys and indexes") as bar:
         for key in keys:
             connection.exec_driver_sql(key.create, execution_options=as_it_is)
             bar.update(1)

@@ -46,15 +46,10 @@ Sorted = tuple[pa.Array, np.ndarray, list[Judged]]
 
 
 class Prepared(NamedTuple):
-    """The outcome for one frame.
+    """The outcome for one frame."""
 
-    Attributes:
-        clean: The accepted rows: their number `row` and the columns of a cars frame.
-        rejected: The refused rows as they came, indexed by `row`, with a column `reason` more.
-    """
-
-    clean: pa.Table
-    rejected: pd.DataFrame
+    clean: pa.Table  # the accepted rows: their number `row` and the columns of a cars frame
+    rejected: pd.DataFrame  # the others as they came, indexed by `row`, with a `reason` more
 
 
 class CanonicalNames:
@@ -106,27 +101,20 @@ def prepare(
 ) -> Prepared:
     """Clean a cars frame, column by column, and refuse the rows that have a fault.
 
-    Whether a VIN occurs twice is not judged here: the other one may come in a later frame.
-
-    Args:
-        cars: Columns as in `TABLE_COLUMNS`, in any order; those not required may be left out.
-        names: How brands and models are spelled; learns those that are new.
-        first_row: The number of the frame's first row in the whole of what is loaded.
-        required: The columns that must be there.
-
-    Raises:
-        BadArgument: `cars` is no DataFrame.
-        WrongColumns: A column is not one of a cars frame, is there twice, or is missing.
+    Whether a VIN occurs twice is not judged here: the other one may come in a later frame. `names`
+    learns those that are new; `first_row` is the number of the frame's first row in all that is
+    loaded. Raises BadArgument if `cars` is no DataFrame, and WrongColumns as `check_names` does.
     """
     if not isinstance(cars, pd.DataFrame):
         raise BadArgument(f"Expected a pandas DataFrame of cars, found {type(cars).__name__}.")
     check_names(cars.columns, required)
     columns: dict[str, pa.Array] = {}
     reasons: dict[int, list[str]] = {}
-    for name in (name for name in TABLE_COLUMNS if name in cars.columns):
-        columns[name], faults = clean_column(cars[name], TABLE_COLUMNS[name])
-        for row, reason in faults.items():
-            reasons.setdefault(row, []).append(reason)
+    for name, target in TABLE_COLUMNS.items():
+        if name in cars.columns:
+            columns[name], faults = clean_column(cars[name], target)
+            for row, reason in faults.items():
+                reasons.setdefault(row, []).append(reason)
     rows = np.arange(first_row, first_row + len(cars))
     refused = np.isin(np.arange(len(cars)), list(reasons))
     columns = {name: array.filter(pa.array(~refused)) for name, array in columns.items()}
@@ -142,10 +130,7 @@ def check_names(
 ) -> None:
     """Raise WrongColumns unless the names are those of a car's values, and the required are there.
 
-    Args:
-        names: The columns of a frame, or the names of values to change.
-        required: Those that must be among them.
-        of_frame: Whether they are columns.
+    They are the columns of a frame, or the names of values to change where not `of_frame`.
     """
     known = ", ".join(TABLE_COLUMNS)
     if unknown := [name for name in names if name not in TABLE_COLUMNS]:
@@ -169,10 +154,11 @@ def check_names(
             f"found {', '.join(map(str, names)) or 'none'}. A new car needs {', '.join(REQUIRED)}; "
             "a change of one that is there needs its vin."
         )
-    if len(given := {"brand", "model"} & set(names)) == 1:
+    if ("brand" in names) != ("model" in names):
+        given, absent = ("brand", "model") if "brand" in names else ("model", "brand")
         raise WrongColumns(
-            "Expected brand and model together, since a model is known by both; found "
-            f"{given.pop()} alone. Give the other too."
+            f"Expected brand and model together, since a model is known by both; found {given} "
+            f"alone. Give the {absent} too."
         )
 
 
@@ -185,8 +171,7 @@ def _with_nearest(unknown: object) -> str:
 def clean_column(column: pd.Series, target: Column) -> tuple[pa.Array, dict[int, str]]:
     """Clean one column, of any dtype, as the type of the table column `target` demands.
 
-    Returns:
-        The clean values, null where faulty; and a reason for each row that has a fault.
+    Returns the clean values, null where faulty, and a reason for each row that has a fault.
     """
     kind: Any = target.type  # the texts have a length, the numbers a precision
     required = not target.nullable

@@ -8,8 +8,7 @@ the transaction, whatever happens.
 import io
 import os
 import time
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from os import PathLike
 from typing import Any, NamedTuple
 
@@ -60,12 +59,11 @@ def fill_staging(connection: Connection, cars: Cars, *, partial: bool = False) -
     received = 0
     columns: list[str] = []
     rejected: list[pd.DataFrame] = []
-    labels: dict[Hashable, None] = {}
     required = ("vin",) if partial else REQUIRED
     total = len(cars) if isinstance(cars, pd.DataFrame) else None
     with progress(total, unit=" cars", unit_scale=True) as bar:
         for frame in _frames(cars):
-            prepared = prepare(frame, names, first_row=received, required=required)
+            clean, refused = prepare(frame, names, first_row=received, required=required)
             came = [name for name in TABLE_COLUMNS if name in frame.columns]
             if partial and columns and came != columns:
                 raise WrongColumns(
@@ -73,43 +71,32 @@ def fill_staging(connection: Connection, cars: Cars, *, partial: bool = False) -
                     f"{', '.join(columns)}; found one with {', '.join(came)}."
                 )
             columns = [name for name in TABLE_COLUMNS if name in {*columns, *came}]
-            clean = prepared.clean
             _copy(connection, clean.append_column("car_id", keys.batch(clean.num_rows)))
-            rejected.append(prepared.rejected)
-            labels |= dict.fromkeys(frame.columns)
+            rejected.append(refused)
             received += len(frame)
             bar.update(len(frame))
     # What is joined on; a sample of 3,000 rows tells the planner enough, ten times as fast.
     connection.execute(text("SET LOCAL default_statistics_target = 10"))
     connection.execute(text("ANALYZE staging (vin, brand, model)"))
-    refused = join_rejected(rejected, [*(labels or TABLE_COLUMNS), "reason"])
-    return Staged(received, refused, columns or ["vin"], names.has_learned)
+    return Staged(received, join_rejected(rejected), columns or ["vin"], names.has_learned)
 
 
 def _frames(cars: Cars) -> Iterator[pd.DataFrame]:
     """Cut what is to be loaded into frames of bounded size."""
-    kind = type(cars).__name__
+    single = isinstance(cars, (pd.DataFrame, pd.Series, Mapping)) or not isinstance(cars, Iterable)
+    pieces: Any = [cars] if single else cars
     if isinstance(cars, (str, PathLike)):
-        pieces: Iterable[Any] = iter_cars(cars, rows=CHUNK_ROWS)
-    elif isinstance(cars, pd.DataFrame):
-        pieces = [cars]
-    elif isinstance(cars, Iterable) and not isinstance(cars, (pd.Series, Mapping)):
-        pieces = cars
-    else:
-        raise _no_frame(kind)
+        pieces = iter_cars(cars, rows=CHUNK_ROWS)
     for frame in pieces:
         if not isinstance(frame, pd.DataFrame):
-            raise _no_frame(f"{kind} with {type(frame).__name__} in it")
-        bounds = [*range(0, len(frame), CHUNK_ROWS), len(frame)] if len(frame) else [0, 0]
-        for start, stop in pairwise(bounds):
-            yield frame.iloc[start:stop]
-
-
-def _no_frame(found: str) -> BadArgument:
-    return BadArgument(
-        "Expected cars as a pandas DataFrame, an iterator of frames, or the path of a file; found "
-        f"{found}. Rows as dictionaries become a frame by pd.DataFrame(rows)."
-    )
+            inside = "" if single else f" with {type(frame).__name__} in it"
+            raise BadArgument(
+                "Expected cars as a pandas DataFrame, an iterator of frames, or the path of a file;"
+                f" found {type(cars).__name__}{inside}. Rows as dictionaries become a frame by"
+                " pd.DataFrame(rows)."
+            )
+        for start in range(0, len(frame) or 1, CHUNK_ROWS):
+            yield frame.iloc[start : start + CHUNK_ROWS]
 
 
 def refuse_repeated(connection: Connection, columns: Sequence[str]) -> tuple[int, pd.DataFrame]:
@@ -128,13 +115,11 @@ def refuse_repeated(connection: Connection, columns: Sequence[str]) -> tuple[int
         f" GROUP BY vin HAVING count(DISTINCT ROW({values})) > 1)"
     )
     rejected = take_out(connection, columns, differing, REPEATED)
-    copies = connection.execute(
-        text(
-            "DELETE FROM staging s USING (SELECT vin, min(row) AS first FROM staging"
-            " JOIN repeated USING (vin) GROUP BY vin) r WHERE s.vin = r.vin AND s.row > r.first"
-        )
-    ).rowcount
-    return copies, rejected
+    delete = (
+        "DELETE FROM staging s USING (SELECT vin, min(row) AS first FROM staging"
+        " JOIN repeated USING (vin) GROUP BY vin) r WHERE s.vin = r.vin AND s.row > r.first"
+    )
+    return connection.execute(text(delete)).rowcount, rejected
 
 
 def take_out(
@@ -158,14 +143,13 @@ def take_out(
     return rejected.assign(reason=pd.Series(reason, index=rejected.index, dtype="str"))
 
 
-def join_rejected(
-    parts: Sequence[pd.DataFrame], columns: list[Hashable] | None = None
-) -> pd.DataFrame:
-    """Put rejected rows together in their order, with the columns given or those of the first.
+def join_rejected(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Put rejected rows together, in the order in which they came.
 
     Values stay what they are: a column in which the parts differ becomes one of objects.
     """
-    names = parts[0].columns if columns is None else columns
+    came = dict.fromkeys(name for part in parts for name in part.columns if name != "reason")
+    names = [*(came or TABLE_COLUMNS), "reason"]
     filled = [part for part in parts if len(part)] or list(parts[:1])
     if not filled:
         return pd.DataFrame(columns=names, index=pd.Index([], dtype="int64", name="row"))
@@ -180,19 +164,32 @@ def known_names(connection: Connection) -> list[tuple[str, str | None]]:
     return [tuple(row) for row in connection.execute(KNOWN_NAMES)]
 
 
+def insert_names(
+    connection: Connection, rows: str = "staging", values: Mapping[str, object] | None = None
+) -> None:
+    """Insert those brands and models of the rows that the tables don't hold yet."""
+    brands = f"SELECT brand FROM {rows} AS s GROUP BY brand ORDER BY min(row)"
+    models = (
+        "SELECT b.brand_id, s.model"
+        f" FROM (SELECT brand, model, min(row) AS first FROM {rows} AS r GROUP BY 1, 2) AS s"
+        " JOIN car_brand AS b ON b.name = s.brand ORDER BY s.first"
+    )
+    for names, query in (("car_brand (name)", brands), ("car_model (brand_id, name)", models)):
+        connection.execute(text(f"INSERT INTO {names} {query} ON CONFLICT DO NOTHING"), values)
+
+
 def _copy(connection: Connection, rows: pa.Table) -> None:
     """Send rows by COPY, as CSV written by Arrow."""
     buffer = io.BytesIO()
     options = pyarrow.csv.WriteOptions(include_header=False, quoting_style="needed")
     pyarrow.csv.write_csv(rows, buffer, options)
     buffer.seek(0)
-    names = ", ".join(rows.column_names)
+    columns = ", ".join(rows.column_names)
+    copy = f"COPY staging ({columns}) FROM STDIN (FORMAT csv, ENCODING 'UTF8')"
     with driver_cursor(connection) as cursor:
         # Where the source took long, the server may have ended the session: hear what it said.
         cursor.connection.poll()
-        cursor.copy_expert(
-            f"COPY staging ({names}) FROM STDIN (FORMAT csv, ENCODING 'UTF8')", buffer
-        )
+        cursor.copy_expert(copy, buffer)
 
 
 def progress(total: int | None, **options: Any) -> tqdm:
