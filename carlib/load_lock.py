@@ -1,15 +1,12 @@
 """Instants and their order: the lock that puts changes in a row, and when answers are final.
 
-Whoever changes cars first announces the earliest instant that will be written, then waits for the
-lock, and only then reads the clock: so what committed later is never dated earlier.
-
-A load that is under way has read its instant but is not visible yet: until it commits, what was
-true at that instant or later can still change. So every load announces the earliest instant that
-it may write before it asks for its lock, and `final_before` looks at what is announced.
+Whoever changes cars announces the earliest instant that may be written, then waits for the lock,
+and only then reads the clock: so what committed later is never dated earlier. Until it commits,
+what was true at that instant or later can still change: `final_before` looks at what is announced.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 
 import pandas as pd
@@ -22,14 +19,29 @@ from carlib.transactions import lock, read_committed
 
 LOAD_LOCK = "carlib.load"
 ANNOUNCED = "carlib load "  # the application name of a load's connection begins like this
+CLOCK_BEHIND = (
+    " No instant was given, so this one is the server's time: its clock may be behind. Look with"
+    " SELECT clock_timestamp()."
+)
+
+ANNOUNCE = text(
+    "SELECT set_config('application_name', :announced || to_char("
+    " coalesce(CAST(:instant AS timestamptz), clock_timestamp()) AT TIME ZONE 'UTC',"
+    " 'YYYY-MM-DD\"T\"HH24:MI:SS.US'), true)"
+)
+# now() is the transaction's start: read before anybody could get the lock unseen.
+OPEN_LOADS = text(
+    "SELECT now() AS began, a.application_name, a.xact_start"
+    " FROM (SELECT) AS one LEFT JOIN (pg_locks l JOIN pg_stat_activity a USING (pid))"
+    " ON l.locktype = 'advisory' AND l.objsubid = 2"
+    " AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    " AND l.classid = CAST(hashtext(:purpose) AS oid)"
+    " AND l.objid = CAST(hashtext(current_schema()) AS oid) AND l.pid <> pg_backend_pid()"
+)
 
 
 def require_instant(name: str, value: object) -> datetime:
-    """Return an instant in UTC, cut to PostgreSQL's microseconds.
-
-    Raises:
-        BadArgument: It is no datetime, has no time zone, or lies outside of the years 1 to 9999.
-    """
+    """Return an instant in UTC, cut to PostgreSQL's microseconds, or raise BadArgument."""
     if not isinstance(value, datetime) or pd.isna(value) or value.utcoffset() is None:
         raise BadArgument(
             f"Expected {name} to be a datetime with a time zone, found {value!r}. Without a zone "
@@ -49,13 +61,7 @@ def require_instant(name: str, value: object) -> datetime:
 def change_in_order(engine: Engine, instant: datetime | None) -> Iterator[Connection]:
     """Begin the transaction of a load or a change, after all those before it.
 
-    Args:
-        engine: From `connect`, with the tables made by `create_tables`.
-        instant: What the change was told; None if it will read the clock under its lock.
-
-    Raises:
-        TablesMissing: The tables are not there.
-        WriteFailed: As from `read_committed`.
+    Raises TablesMissing, and WriteFailed as `read_committed` does; `instant` is as for `announce`.
     """
     with read_committed(engine) as connection:
         announce(connection, instant)
@@ -70,14 +76,7 @@ def announce(connection: Connection, instant: datetime | None) -> None:
     The application name carries it: everyone may read it in `pg_stat_activity`, it appears before
     the transaction commits, and it goes back to what it was at the transaction's end.
     """
-    connection.execute(
-        text(
-            "SELECT set_config('application_name', :announced || to_char("
-            " coalesce(CAST(:instant AS timestamptz), clock_timestamp()) AT TIME ZONE 'UTC',"
-            " 'YYYY-MM-DD\"T\"HH24:MI:SS.US'), true)"
-        ),
-        {"announced": ANNOUNCED, "instant": instant},
-    )
+    connection.execute(ANNOUNCE, {"announced": ANNOUNCED, "instant": instant})
 
 
 def lock_for_load(connection: Connection) -> None:
@@ -93,21 +92,11 @@ def read_clock(connection: Connection) -> datetime:
 def final_before(connection: Connection) -> datetime:
     """Return the instant before which no open load and no later one without a date can write.
 
-    Only that: a load that begins later may still be told an earlier instant.
-
-    What is asked next has to be asked in another transaction: this one's snapshot may be older
-    than the commit of a load which it no longer finds.
+    Only that: a load that begins later may still be told an earlier instant. What is asked next has
+    to be asked in another transaction: this one's snapshot may be older than the commit of a load
+    which it no longer finds.
     """
-    # now() is the transaction's start: read before anybody could get the lock unseen.
-    query = text(
-        "SELECT now() AS began, a.application_name, a.xact_start"
-        " FROM (SELECT) AS one LEFT JOIN (pg_locks l JOIN pg_stat_activity a USING (pid))"
-        " ON l.locktype = 'advisory' AND l.objsubid = 2"
-        " AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
-        " AND l.classid = CAST(hashtext(:purpose) AS oid)"
-        " AND l.objid = CAST(hashtext(current_schema()) AS oid) AND l.pid <> pg_backend_pid()"
-    )
-    rows = connection.execute(query, {"purpose": LOAD_LOCK}).all()
+    rows = connection.execute(OPEN_LOADS, {"purpose": LOAD_LOCK}).all()
     loads = [row for row in rows if row.application_name is not None]
     return min([rows[0].began, *(_earliest(row.application_name, row.xact_start) for row in loads)])
 
@@ -115,12 +104,10 @@ def final_before(connection: Connection) -> datetime:
 def _earliest(announced: str, xact_start: datetime | None) -> datetime:
     """The earliest instant that a load may write.
 
-    Someone who takes the lock and announces nothing is taken to write no instant before the
+    Whoever takes the lock and announces nothing is taken to write no instant before the
     transaction's start; where that is hidden from us too, nothing is known.
     """
     if announced.startswith(ANNOUNCED):
-        try:
+        with suppress(ValueError):
             return datetime.fromisoformat(announced.removeprefix(ANNOUNCED)).replace(tzinfo=UTC)
-        except ValueError:
-            pass
     return xact_start or datetime.min.replace(tzinfo=UTC)

@@ -10,18 +10,10 @@ from carlib.models import CarBrand, CarInfo, CarModel
 from carlib.text import hidden_character, tidy_text
 
 # The cars with the names of their brands and models.
+NAMES = (CarInfo.car_id, CarBrand.name.label("brand"), CarModel.name.label("model"))
+VALUES = ("vin", "engine_size", "color", "price", "status", "valid_from")
 CARS = (
-    select(
-        CarInfo.car_id,
-        CarBrand.name.label("brand"),
-        CarModel.name.label("model"),
-        CarInfo.vin,
-        CarInfo.engine_size,
-        CarInfo.color,
-        CarInfo.price,
-        CarInfo.status,
-        CarInfo.valid_from,
-    )
+    select(*NAMES, *(getattr(CarInfo, name) for name in VALUES))
     .join(CarInfo.model)
     .join(CarModel.brand)
 )
@@ -34,8 +26,7 @@ def get_car(
 
     Args:
         engine: From `connect`.
-        vin: The vehicle identification number; blanks around it and its case don't matter. With an
-            invisible character in it, it is no car's: no load takes such a VIN.
+        vin: The vehicle identification number; blanks around it and its case don't matter.
         car_id: The key of the car, as a UUID or as its text.
 
     Returns:
@@ -47,12 +38,11 @@ def get_car(
     """
     if (vin is None) == (car_id is None):
         raise BadArgument(
-            "Expected either a vin or a car_id, found "
-            + ("neither" if vin is None else "both")
-            + ". Call get_car(engine, vin='ABC123') or get_car(engine, car_id=...)."
+            f"Expected either a vin or a car_id, found {'neither' if vin is None else 'both'}. "
+            "Call get_car(engine, vin='ABC123') or get_car(engine, car_id=...)."
         )
     if vin is not None:
-        if hidden_character(tidy_text(str(vin))):
+        if hidden_character(tidy_text(str(vin))):  # no load takes such a VIN
             return None
         condition = CarInfo.vin == tidy_text(str(vin), upper=True)
     else:

@@ -25,18 +25,17 @@ def tidy_text(text: str, upper: bool = False) -> str:
     return unicodedata.normalize("NFC", text.upper()) if upper else text
 
 
-def is_unseen(character: str) -> bool:
+def _is_unseen(character: str) -> bool:
     """Return whether a character prints as nothing, so that two texts look equal and are not."""
     return unicodedata.category(character) in UNSEEN or bool(IGNORABLE.match(character))
 
 
 def hidden_character(text: str) -> str | None:
     """Say which character of a tidy text can't be seen, if any, as the end of a sentence."""
-    for character in text:
-        if unicodedata.category(character) == "Cs":
-            return "is not valid Unicode"
-        if is_unseen(character):
-            return f"has an invisible character (U+{ord(character):04X})"
+    if any("\ud800" <= character <= "\udfff" for character in text):  # half a character
+        return "is not valid Unicode"
+    if unseen := next(filter(_is_unseen, text), None):
+        return f"has an invisible character (U+{ord(unseen):04X})"
     if unicodedata.category(text[:1] or " ").startswith("M"):
         return f"begins with a combining mark (U+{ord(text[0]):04X})"
     return None
@@ -44,7 +43,7 @@ def hidden_character(text: str) -> str | None:
 
 def visible_text(text: str) -> str:
     """Return the text without what `hidden_character` refuses in it."""
-    text = "".join(character for character in text if not is_unseen(character)).strip()
+    text = "".join(character for character in text if not _is_unseen(character)).strip()
     while text and unicodedata.category(text[0]).startswith("M"):
         text = text[1:]
     return text

@@ -26,10 +26,16 @@ ATTEMPTS = 4
 LOCK_NOT_AVAILABLE = "55P03"
 # No fault of the statement: connection lost, resources, operator, system, time limits of a session.
 ENDED = ("08", "53", "57", "58", "25P03", "25P04", LOCK_NOT_AVAILABLE)
-
+ADVICE: dict[str | None, str] = {
+    LOCK_NOT_AVAILABLE: "Commit or roll back there, or SELECT pg_terminate_backend(pid).",
+    "53100": "Free space on the disk that has the server's data.",
+    None: "The session was ended, or the server stopped: look whether it answers, and at the time"
+    " limits of your role (SHOW transaction_timeout, SHOW idle_in_transaction_session_timeout).",
+}
 BLOCKING = """
-    SELECT b.pid, a.application_name, a.state, a.query,
-           date_trunc('second', clock_timestamp() - a.state_change)::text
+    SELECT coalesce(nullif(a.application_name, ''), 'a session without a name'), b.pid,
+           coalesce(a.state, 'unknown'), coalesce(a.query, 'hidden'),
+           coalesce(' for ' || date_trunc('second', clock_timestamp() - a.state_change), '')
     FROM pg_locks AS l CROSS JOIN unnest(pg_blocking_pids(l.pid)) AS b (pid)
     LEFT JOIN pg_stat_activity AS a ON a.pid = b.pid
     WHERE l.pid = %s AND l.waitstart < clock_timestamp() - make_interval(secs => %s)
@@ -58,7 +64,7 @@ def read_committed(engine: Engine) -> Iterator[Connection]:
     try:
         connection = engine.connect().execution_options(isolation_level="READ COMMITTED")
         driver_connection = connection.connection.dbapi_connection
-        with connection, watch_locks(connection, holders), connection.begin():
+        with connection, _watch_locks(connection, holders), connection.begin():
             connection.execute(text(f"SET LOCAL lock_timeout = {1000 * LOCK_SECONDS:.0f}"))
             try:
                 yield connection
@@ -68,25 +74,22 @@ def read_committed(engine: Engine) -> Iterator[Connection]:
             committing = True
     except (DBAPIError, psycopg2.Error) as last:
         cause = first or last
-        if not _was_ended(cause):
+        if not _was_ended(_driver_error(cause)):
             raise
         notices = getattr(driver_connection, "notices", [])
-        raise _write_failed(engine, cause, notices, holders, committing) from cause
+        raise _write_failed(_driver_error(cause), notices, holders, committing) from cause
 
 
 @contextmanager
-def watch_locks(connection: Connection, holders: list[str] | None = None) -> Iterator[None]:
+def _watch_locks(connection: Connection, holders: list[str]) -> Iterator[None]:
     """Say on stderr, once, for whom the connection waits if it waits for a lock for long.
 
     A thread looks, through a connection of its own, which is opened after `SILENT_SECONDS`.
-
-    Args:
-        connection: The one that may wait, in the block.
-        holders: Gets a description of the session that holds the lock.
+    `holders` gets a description of the session that holds the lock.
     """
     ended = threading.Event()
     pid = connection.connection.dbapi_connection.info.backend_pid  # type: ignore[union-attr]
-    arguments = (connection.engine, pid, ended, [] if holders is None else holders)
+    arguments = (connection.engine, pid, ended, holders)
     thread = threading.Thread(target=_watch, args=arguments, name="carlib locks", daemon=True)
     thread.start()
     try:
@@ -102,92 +105,56 @@ def _watch(engine: Engine, pid: int, ended: threading.Event, holders: list[str])
     pool = engine.pool.recreate()  # of its own: the engine's may have no connection left to give
     with suppress(psycopg2.Error, SQLAlchemyError), closing(pool.connect()) as connection:
         cursor = connection.cursor()
-        while not ended.wait(0.2):
+        while not holders and not ended.wait(0.2):
             cursor.execute(BLOCKING, [pid, SILENT_SECONDS])
-            row = cursor.fetchone()
-            connection.rollback()
-            if row is not None:
-                holders.append(_describe(*row))
+            for name, holder, state, query, since in cursor.fetchall():
+                last = textwrap.shorten(printable(" ".join(query.split())), 80)
+                holders.append(
+                    f"{name} (pid {holder}) holds: it is {state}{since}, its last statement is"
+                    f" {last!r}"
+                )
                 print(f"Waiting for a lock that {holders[0]}.", file=sys.stderr, flush=True)
-                break
+            connection.rollback()
     pool.dispose()
 
 
-def _describe(
-    pid: int, name: str | None, state: str | None, query: str | None, age: str | None
-) -> str:
-    last = textwrap.shorten(printable(" ".join((query or "hidden").split())), 80)
-    since = f" for {age}" if age else ""
-    return (
-        f"{name or 'a session without a name'} (pid {pid}) holds: it is {state or 'unknown'}"
-        f"{since}, its last statement is {last!r}"
-    )
+def _driver_error(error: DatabaseError) -> psycopg2.Error:
+    return driver_error(error) if isinstance(error, DBAPIError) else error
 
 
-def _was_ended(error: DatabaseError) -> bool:
+def _was_ended(error: psycopg2.Error) -> bool:
     """Whether the session or its surroundings failed, and not a statement."""
-    cause = driver_error(error) if isinstance(error, DBAPIError) else error
-    if cause.pgcode is None:
-        return isinstance(cause, (psycopg2.OperationalError, psycopg2.InterfaceError))
-    return cause.pgcode.startswith(ENDED)
+    if error.pgcode is None:
+        return isinstance(error, (psycopg2.OperationalError, psycopg2.InterfaceError))
+    return error.pgcode.startswith(ENDED)
 
 
 def _write_failed(
-    engine: Engine, error: DatabaseError, notices: list[str], holders: list[str], committing: bool
+    error: psycopg2.Error, notices: list[str], holders: list[str], committing: bool
 ) -> WriteFailed:
-    cause = driver_error(error) if isinstance(error, DBAPIError) else error
-    sentence = cause.diag.message_primary or " ".join(str(cause).split())
-    outcome, advice = "Nothing was changed.", "Mend that, and try again."
-    if cause.pgcode == LOCK_NOT_AVAILABLE:
-        outcome += (
-            f" It waited {LOCK_SECONDS:g} seconds for a lock that"
-            f" {holders[0] if holders else 'another session holds'}."
-        )
-        advice = "Commit or roll back there, or SELECT pg_terminate_backend(pid), and try again."
-    elif cause.pgcode == "53100":
-        advice = "Free space on the disk that has the server's data, and try again."
-    elif cause.pgcode is None:
+    sentence = error.diag.message_primary or " ".join(str(error).split())
+    outcome, advice = "Nothing was changed.", ADVICE.get(error.pgcode, "Mend that.")
+    if error.pgcode == LOCK_NOT_AVAILABLE:
+        holder = holders[0] if holders else "another session holds"
+        outcome += f" It waited {LOCK_SECONDS:g} seconds for a lock that {holder}."
+    elif error.pgcode is None:
         # What the server said when it ended an idle session is a mere notice to the driver.
         sentence = "; ".join([n.strip() for n in notices if n.startswith("FATAL")] or [sentence])
-        advice = f"{_time_limits(engine)} Then try again."
         if committing:
             outcome = "It happened at the very end: look whether the change is there."
     return WriteFailed(
         f"Expected PostgreSQL to make the change, but it ended the work: {sentence.rstrip('.')}."
-        f" {outcome} {advice}"
-    )
-
-
-def _time_limits(engine: Engine) -> str:
-    """Say what may have ended a session without a word that reached us."""
-    query = "SELECT name, current_setting(name) FROM pg_settings WHERE name ~ 'timeout$'"
-    try:
-        with engine.connect() as connection:
-            settings = {row[0]: row[1] for row in connection.exec_driver_sql(query)}
-    except (SQLAlchemyError, psycopg2.Error):
-        return "The server does not answer: start it, or wait until it has recovered."
-    ours = ("statement_timeout", "transaction_timeout", "idle_in_transaction_session_timeout")
-    limits = [f"{name} = {settings[name]}" for name in ours if settings[name] != "0"]
-    return (
-        f"This role has time limits: {', '.join(limits)}. Raise them with ALTER ROLE ... SET."
-        if limits
-        else "The server answers again: someone ended this session, or the server restarted."
+        f" {outcome} {advice} Then try again."
     )
 
 
 def lock(connection: Connection, purpose: str) -> None:
-    """Wait until nobody else in this schema holds the lock of that name, and hold it.
+    """Wait until nobody else in this schema holds the lock of that name; keep it to the end.
 
     Of this schema only: other learners of the same database are not kept waiting.
-
-    Args:
-        connection: The lock ends with its transaction.
-        purpose: The name of the lock, such as ``carlib.load``.
     """
-    connection.execute(
-        text("SELECT pg_advisory_xact_lock(hashtext(:purpose), hashtext(current_schema()))"),
-        {"purpose": purpose},
-    )
+    query = "SELECT pg_advisory_xact_lock(hashtext(:purpose), hashtext(current_schema()))"
+    connection.execute(text(query), {"purpose": purpose})
 
 
 def retry(attempt: Callable[[], Result]) -> Result:

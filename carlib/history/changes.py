@@ -1,8 +1,8 @@
 """Changing or deleting one car, with what it was before going to the history.
 
-One change and one load are the same thing to the history: both take the load's lock before they
-read the clock, so all that ever happens to the cars of a schema forms one order; and both run the
-statement of `carlib.loading.delta_sql`, here for one row of parameters in place of a staging table.
+To the history a change is a load of one row: it takes the load's lock before it reads the clock, so
+all that happens to the cars of a schema forms one order, and runs the statement of
+`carlib.loading.delta_sql` for a row of parameters in place of a staging table.
 """
 
 from collections.abc import Mapping
@@ -17,21 +17,25 @@ from sqlalchemy.exc import IntegrityError
 
 from carlib.connection import driver_error
 from carlib.errors import BadArgument, LateChange, NotFound, RejectedRows, VinTaken, WriteFailed
-from carlib.load_lock import change_in_order, read_clock, require_instant
-from carlib.loading.delta_checks import CLOCK_BEHIND
+from carlib.load_lock import CLOCK_BEHIND, change_in_order, read_clock, require_instant
 from carlib.loading.delta_sql import (
     differs,
     merge_statement,
-    names_statements,
     row_of_parameters,
     source_query,
 )
 from carlib.loading.prepare import CanonicalNames, check_names, prepare
-from carlib.loading.staging import known_names
+from carlib.loading.staging import insert_names, known_names
 from carlib.lookup import CARS, as_uuid
 from carlib.models import CarInfo
 from carlib.text import tidy_text
 from carlib.transactions import retry
+
+# Whether another car had the VIN at the instant or later, and gave it up since.
+HAD_VIN = text(
+    "SELECT EXISTS (SELECT FROM car_info_history WHERE vin = :vin AND car_id <> :car_id"
+    ' AND "timestamp" > :loaded_at)'
+)
 
 
 def update_car(
@@ -64,10 +68,8 @@ def update_car(
         NotFound: There is no such car.
         VinTaken: Another car has the new VIN, or had it at `changed_at` or later.
         LateChange: The car changed at or after `changed_at`. Nothing is written.
-        WriteFailed: A trigger or the like on the tables prevents the change, a lock that others
-            hold was not to be had within `carlib.transactions.LOCK_SECONDS` (five minutes; for
-            whom it waits is said on stderr after two seconds), the disk is full, or PostgreSQL
-            ended the session.
+        WriteFailed: A trigger or the like on the tables prevents the change; or as for
+            `initial_load`.
     """
     key = as_uuid(car_id)
     if not isinstance(changes, Mapping):
@@ -107,20 +109,19 @@ def _change(
 ) -> dict[str, Any]:
     """Change a car, or delete it where there are no changes, after all that came before."""
     given = None if given is None else require_instant(name, given)
+    delete = changes is None
 
     def attempt() -> dict[str, Any]:
         with change_in_order(engine, given) as connection:
             values = _clean(connection, changes) if changes else {}
-            instant = given or read_clock(connection)
-            parameters = {**values, "car_id": key, "loaded_at": instant}
+            parameters = {**values, "car_id": key, "loaded_at": given or read_clock(connection)}
             rows = row_of_parameters(values)
-            if _needs_change(connection, rows, parameters, changes is None, given is None):
+            other = "true" if delete else differs(list(values), "car_id")
+            source = source_query(list(values), rows, "car_id")
+            if _needs_change(connection, source, other, parameters, given is None):
                 if "brand" in values:
-                    for statement in names_statements(rows):
-                        connection.execute(text(statement), parameters)
-                merge = merge_statement(
-                    list(values), delete=changes is None, rows=rows, key="car_id"
-                )
+                    insert_names(connection, rows, parameters)
+                merge = merge_statement(list(values), delete=delete, rows=rows, key="car_id")
                 if not connection.execute(text(merge), parameters).all():
                     raise WriteFailed(
                         f"Expected the car {key} to change, but the database left it as it was. "
@@ -149,14 +150,11 @@ def _clean(connection: Connection, changes: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _needs_change(
-    connection: Connection, rows: str, parameters: dict[str, Any], delete: bool, clock: bool
+    connection: Connection, source: str, other: str, parameters: dict[str, Any], clock: bool
 ) -> bool:
     """Lock the car, and say whether it has other values; refuse what can't be done."""
-    values = [name for name in parameters if name not in ("car_id", "loaded_at")]
-    if "vin" in values:
-        _require_free(connection, parameters)
-    other = "true" if delete else differs(values, "car_id")
-    source = source_query(values, rows, "car_id")
+    if "vin" in parameters and connection.scalar(HAD_VIN, parameters):
+        raise _vin_taken(parameters["vin"])
     query = (
         f"SELECT c.valid_from, {other} AS differs"
         f" FROM car_info AS c JOIN ({source}) AS s ON c.car_id = s.car_id FOR UPDATE OF c"
@@ -175,16 +173,6 @@ def _needs_change(
             f"backwards: give a later instant.{CLOCK_BEHIND * clock}"
         )
     return car.differs
-
-
-def _require_free(connection: Connection, parameters: Mapping[str, Any]) -> None:
-    """Raise VinTaken if another car had the VIN at the instant or later, and gave it up since."""
-    query = text(
-        "SELECT EXISTS (SELECT FROM car_info_history WHERE vin = :vin AND car_id <> :car_id"
-        ' AND "timestamp" > :loaded_at)'
-    )
-    if connection.scalar(query, parameters):
-        raise _vin_taken(parameters["vin"])
 
 
 def _vin_taken(vin: str) -> VinTaken:

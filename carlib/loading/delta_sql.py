@@ -26,8 +26,7 @@ LOGGED = [column.name for column in CarInfo.__table__.columns]
 
 def value_columns(columns: Collection[str], key: str = "vin") -> list[str]:
     """The columns of car_info that these columns of a cars frame have values for, but the key."""
-    needed = {name: needs for name, needs in SOURCES.items() if name != key}
-    return [name for name, needs in needed.items() if set(needs) <= set(columns)]
+    return [n for n, needs in SOURCES.items() if n != key and set(needs) <= set(columns)]
 
 
 def row_of_parameters(columns: Collection[str]) -> str:
@@ -89,30 +88,24 @@ def merge_statement(
         key: By which column of car_info the rows find their cars.
     """
     values = value_columns(columns, key)
-    staged = [f"s.{name}" for name in values]
+    names, staged = ", ".join(values), ", ".join(f"s.{name}" for name in values)
     clauses = []
     if delete:
-        clauses.append("WHEN MATCHED THEN\n  DELETE")
+        clauses.append("WHEN MATCHED THEN DELETE")
     elif values:
-        condition = differs(columns, key).replace("\n", "\n     ")
         clauses.append(
-            f"WHEN MATCHED AND {condition} THEN\n"
-            f"  UPDATE SET ({', '.join([*values, 'valid_from'])})\n"
-            f"           = ({', '.join([*staged, ':loaded_at'])})"
+            f"WHEN MATCHED AND {differs(columns, key)} THEN\n"
+            f"  UPDATE SET ({names}, valid_from) = ({staged}, :loaded_at)"
         )
     if insert:
         clauses.append(
-            f"WHEN NOT MATCHED THEN\n"
-            f"  INSERT ({', '.join(['car_id', 'vin', *values, 'valid_from'])})\n"
-            f"  VALUES ({', '.join(['s.car_id', 's.vin', *staged, ':loaded_at'])})"
+            f"WHEN NOT MATCHED THEN\n  INSERT (car_id, vin, {names}, valid_from)\n"
+            f"  VALUES (s.car_id, s.vin, {staged}, :loaded_at)"
         )
     if delete_missing:
-        clauses.append(
-            "WHEN NOT MATCHED BY SOURCE"
-            " AND c.vin NOT IN (SELECT vin FROM refused_vin) THEN\n  DELETE"
-        )
-    logged = ", ".join(LOGGED)
-    old = [f"old.{name}" for name in LOGGED]
+        refused = "SELECT vin FROM refused_vin"
+        clauses.append(f"WHEN NOT MATCHED BY SOURCE AND c.vin NOT IN ({refused}) THEN DELETE")
+    logged, old = ", ".join(LOGGED), ", ".join(f"old.{name}" for name in LOGGED)
     # The id that was staged in case the car is new serves its history instead.
     history_id = "coalesce(s.car_id, uuidv7())" if key == "vin" else "uuidv7()"
     return f"""\
@@ -122,27 +115,11 @@ WITH source AS (
   MERGE INTO car_info AS c
   USING source AS s ON c.{key} = s.{key}
 {indent(chr(10).join(clauses) or "WHEN MATCHED THEN DO NOTHING", "  ")}
-  RETURNING merge_action() AS action,
-            {history_id} AS history_id,
-            {", ".join(old[:5])},
-            {", ".join(old[5:])}
+  RETURNING merge_action() AS action, {history_id} AS history_id,
+            {old}
 ), logged AS (
-  INSERT INTO car_info_history
-         (history_id, {logged},
-          "timestamp", operation)
-  SELECT history_id, {logged},
-         :loaded_at, lower(action)
+  INSERT INTO car_info_history (history_id, {logged}, "timestamp", operation)
+  SELECT history_id, {logged}, :loaded_at, lower(action)
   FROM merged WHERE action <> 'INSERT'
 )
 SELECT action, count(*) FROM merged GROUP BY action"""
-
-
-def names_statements(rows: str = "staging") -> tuple[str, str]:
-    """The statements that insert brands, then models, which the tables don't hold yet."""
-    return (
-        f"INSERT INTO car_brand (name) SELECT brand FROM {rows} AS s"
-        " GROUP BY brand ORDER BY min(row) ON CONFLICT DO NOTHING",
-        "INSERT INTO car_model (brand_id, name) SELECT b.brand_id, s.model"
-        f" FROM (SELECT brand, model, min(row) AS first FROM {rows} AS r GROUP BY 1, 2) AS s"
-        " JOIN car_brand AS b ON b.name = s.brand ORDER BY s.first ON CONFLICT DO NOTHING",
-    )

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from time import perf_counter
-from typing import Literal
+from typing import Any, Literal
 
 from sqlalchemy import CheckConstraint, Engine, text
 from sqlalchemy.engine import Connection
@@ -13,9 +13,8 @@ from sqlalchemy.exc import DBAPIError
 from carlib.connection import driver_error
 from carlib.errors import BadArgument, TablesNotEmpty, WriteFailed
 from carlib.load_lock import change_in_order, read_clock, require_instant
-from carlib.loading.delta_sql import names_statements
+from carlib.loading import staging
 from carlib.loading.report import LoadReport, log_load, rejected_rows
-from carlib.loading.staging import Cars, fill_staging, join_rejected, progress, refuse_repeated
 from carlib.models import CarInfo
 
 OnReject = Literal["raise", "report"]
@@ -48,7 +47,7 @@ CANNOT_DROP = ("55P03", "42501", "2BP01")
 
 def initial_load(
     engine: Engine,
-    cars: Cars,
+    cars: staging.Cars,
     *,
     loaded_at: datetime | None = None,
     on_reject: OnReject = "raise",
@@ -56,7 +55,7 @@ def initial_load(
     """Load cars into empty tables, in one transaction.
 
     Brands and models are found by name, whatever the case, or made. Any failure, at any moment,
-    leaves the tables as they were.
+    leaves the tables as they were. A progress bar appears after two seconds.
 
     Args:
         engine: From `connect`, with the tables made by `create_tables`.
@@ -80,25 +79,29 @@ def initial_load(
         WrongColumns: The frame's columns are not those of a cars frame.
         UnreadableFile: The path leads to no CSV or Parquet file that can be read.
         RejectedRows: Rows were refused and `on_reject` is ``"raise"``.
-        WriteFailed: A trigger or the like on the tables swallowed some of the cars, a lock that
-            others hold was not to be had within `carlib.transactions.LOCK_SECONDS` (five minutes;
-            for whom the load waits is said on stderr after two seconds), the disk is full, or
-            PostgreSQL ended the session.
+        WriteFailed: A trigger or the like on the tables swallowed some of the cars, others held a
+            lock for longer than `carlib.transactions.LOCK_SECONDS` (five minutes; who does is said
+            on stderr after two seconds), the disk is full, or PostgreSQL ended the session.
     """
     check_on_reject(on_reject)
     if loaded_at is not None:
         loaded_at = require_instant("loaded_at", loaded_at)
     start = perf_counter()
     with change_in_order(engine, loaded_at) as connection:
-        require_no_cars(connection)
+        if connection.scalar(text("SELECT EXISTS (SELECT FROM car_info)")):
+            raise TablesNotEmpty(
+                "Expected no cars, since an initial load fills empty tables, but car_info has "
+                "rows. Add to them with delta_load(engine, cars), or start on an empty schema with "
+                "connect(schema=..., fresh=True)."
+            )
         started_at = read_clock(connection)
         loaded_at = loaded_at or started_at
-        staged = fill_staging(connection, cars)
-        repetitions, repeated = refuse_repeated(connection, staged.columns)
-        rejected = join_rejected([staged.rejected, repeated])
+        staged = staging.fill_staging(connection, cars)
+        repetitions, repeated = staging.refuse_repeated(connection, staged.columns)
+        rejected = staging.join_rejected([staged.rejected, repeated])
         if len(rejected) and on_reject == "raise":
             raise rejected_rows(rejected, staged.received)
-        insert_names(connection)
+        staging.insert_names(connection)
         with deferred_indexes(connection):
             inserted = connection.execute(INSERT_CARS, {"loaded_at": loaded_at}).rowcount
         expected = staged.received - len(rejected) - repetitions
@@ -108,16 +111,9 @@ def initial_load(
                 "loaded. Something on the tables changes or drops rows: look for triggers, rules "
                 "and policies."
             )
-        report = LoadReport(
-            received=staged.received,
-            inserted=inserted,
-            updated=0,
-            deleted=0,
-            unchanged=repetitions,
-            rejected=rejected,
-            seconds=perf_counter() - start,
-            loaded_at=loaded_at,
-        )
+        counts: dict[str, Any] = {"received": staged.received, "inserted": inserted, "updated": 0}
+        counts |= {"deleted": 0, "unchanged": repetitions, "rejected": rejected}
+        report = LoadReport(**counts, seconds=perf_counter() - start, loaded_at=loaded_at)
         log_load(connection, "initial", report, started_at)
     return report
 
@@ -126,22 +122,6 @@ def check_on_reject(on_reject: str) -> None:
     """Raise BadArgument unless `on_reject` is a known word."""
     if on_reject not in ("raise", "report"):
         raise BadArgument(f"Expected on_reject to be 'raise' or 'report', found {on_reject!r}.")
-
-
-def require_no_cars(connection: Connection) -> None:
-    """Raise TablesNotEmpty if there is a car."""
-    if connection.scalar(text("SELECT EXISTS (SELECT FROM car_info)")):
-        raise TablesNotEmpty(
-            "Expected no cars, since an initial load fills empty tables, but car_info has rows. "
-            "Add to them with delta_load(engine, cars), or start on an empty schema with "
-            "connect(schema=..., fresh=True)."
-        )
-
-
-def insert_names(connection: Connection) -> None:
-    """Insert the staged brands and models that the tables don't hold yet."""
-    for statement in names_statements():
-        connection.execute(text(statement))
 
 
 @contextmanager
@@ -157,20 +137,20 @@ def deferred_indexes(connection: Connection) -> Iterator[None]:
     constraints = [key for key in table.constraints if not isinstance(key, CheckConstraint)]
     names = [*(key.name for key in constraints), *(index.name for index in table.indexes)]
     keys = connection.execute(KEYS, {"names": names}).all()
-    without_parameters = {"no_parameters": True}
+    as_it_is = {"no_parameters": True}  # a percent sign in it is one
     patience = connection.scalar(text("SHOW lock_timeout"))
     try:
         with connection.begin_nested():
             connection.execute(text("SET LOCAL lock_timeout = '2s'"))
             for key in keys:
-                connection.exec_driver_sql(key.drop, execution_options=without_parameters)
+                connection.exec_driver_sql(key.drop, execution_options=as_it_is)
             connection.execute(text(f"SET LOCAL lock_timeout = '{patience}'"))
     except DBAPIError as error:
         if driver_error(error).pgcode not in CANNOT_DROP:
             raise
         keys = []
     yield
-    with progress(len(keys), desc="keys and indexes") as bar:
+    with staging.progress(len(keys), desc="keys and indexes") as bar:
         for key in keys:
-            connection.exec_driver_sql(key.create, execution_options=without_parameters)
+            connection.exec_driver_sql(key.create, execution_options=as_it_is)
             bar.update(1)

@@ -51,31 +51,27 @@ class LoadReport:
     def _counts(self) -> dict[str, int]:
         return {name: getattr(self, name) for name in COUNTS} | {"rejected": len(self.rejected)}
 
-    def _notes(self) -> list[str]:
-        return [f"batch {self.batch!r} was loaded before"] * self.loaded_before
+    def _notes(self, reason: str) -> list[str]:
+        notes = [reason.format(count, why) for why, count in count_reasons(self.rejected)]
+        return notes + [f"batch {self.batch!r} was loaded before"] * self.loaded_before
 
     def __repr__(self) -> str:
-        lines = [f"  {n:<9} {count:>11,}" for n, count in self._counts().items() if n != "received"]
-        lines += [f"  {'':<9} {count:>11,}: {why}" for why, count in count_reasons(self.rejected)]
-        lines += [f"  {note}" for note in self._notes()]
-        return "\n".join([f"LoadReport of {self.received:,} rows", *lines])
+        lines = [f"{name:<9} {count:>11,}" for name, count in self._counts().items()][1:]
+        lines += self._notes(" " * 10 + "{:>11,}: {}")
+        return "\n  ".join([f"LoadReport of {self.received:,} rows", *lines])
 
     def _repr_html_(self) -> str:
         head = "".join(f"<th>{name}</th>" for name in self._counts())
         body = "".join(f"<td>{value:,}</td>" for value in self._counts().values())
-        reasons = [f"{count:,} rejected: {why}" for why, count in count_reasons(self.rejected)]
-        items = "".join(f"<li>{escape(line)}</li>" for line in [*reasons, *self._notes()])
+        notes = "".join(f"<li>{escape(note)}</li>" for note in self._notes("{:,} rejected: {}"))
         return (
             f"<table><thead><tr>{head}</tr></thead><tbody><tr>{body}</tr></tbody></table>"
-            f"{f'<ul>{items}</ul>' if items else ''}"
+            f"{f'<ul>{notes}</ul>' if notes else ''}"
         )
 
 
 def count_reasons(rejected: pd.DataFrame) -> list[tuple[str, int]]:
-    """How many rows were refused for each reason, the most frequent first.
-
-    A row with two reasons counts under each of them.
-    """
+    """How many rows have each reason, the most frequent first; a row with two counts twice."""
     each = rejected["reason"].str.split("; ").explode().value_counts()
     counts = [(str(reason), count) for reason, count in each.items()]
     return sorted(counts, key=lambda item: (-item[1], item[0]))
@@ -115,26 +111,17 @@ def content_of_staging(connection: Connection, columns: list[str]) -> str:
     """
     # Brands and models as they compare: which spelling was staged depends on what was known then.
     values = [f"lower({name})" if name in ("brand", "model") else name for name in columns]
-    row = f"CAST(ROW({', '.join(values)}) AS text)"
-    count, first, second = connection.execute(
-        text(
-            f"SELECT count(*), sum(hashtextextended({row}, 0)), sum(hashtextextended({row}, 1))"
-            " FROM staging"
-        )
-    ).one()
+    hashed = f"hashtextextended(CAST(ROW({', '.join(values)}) AS text),"
+    query = f"SELECT count(*), sum({hashed} 0)), sum({hashed} 1)) FROM staging"
+    count, first, second = connection.execute(text(query)).one()
     known = f"{','.join(columns)}:{count}:{first or 0}:{second or 0}"
     return hashlib.sha256(known.encode()).hexdigest()  # of one length, however many rows
 
 
 def was_loaded(connection: Connection, batch: str, content: str) -> bool:
-    """Say whether this batch was loaded before.
-
-    Raises:
-        BatchConflict: A batch of that name was, with other content.
-    """
-    known = connection.execute(
-        select(LoadLog.content, LoadLog.loaded_at).where(LoadLog.batch == batch)
-    ).one_or_none()
+    """Say whether this batch was loaded before; raise BatchConflict if it had other content."""
+    query = select(LoadLog.content, LoadLog.loaded_at).where(LoadLog.batch == batch)
+    known = connection.execute(query).one_or_none()
     if known is not None and known.content != content:
         raise BatchConflict(
             f"Expected the batch {batch!r} to hold what it held when it was loaded "
@@ -152,14 +139,6 @@ def log_load(
     content: str | None = None,
 ) -> None:
     """Write one row for a load, in the load's own transaction."""
-    connection.execute(
-        insert(LoadLog).values(
-            kind=kind,
-            batch=report.batch,
-            content=content,
-            loaded_at=report.loaded_at,
-            started_at=started_at,
-            ended_at=text("clock_timestamp()"),
-            **report._counts(),
-        )
-    )
+    values = {name: getattr(report, name) for name in ("batch", "loaded_at")} | report._counts()
+    row = insert(LoadLog).values(kind=kind, started_at=started_at, content=content, **values)
+    connection.execute(row.values(ended_at=text("clock_timestamp()")))

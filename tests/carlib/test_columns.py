@@ -11,17 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from carlib.loading.columns import clean_flag, clean_number, clean_text
+from carlib.loading.prepare import TABLE_COLUMNS, clean_column
 from carlib.text import tidy_text
-
-CLEANERS = {
-    "brand": lambda column: clean_text(column, 100, required=True),
-    "vin": lambda column: clean_text(column, 50, required=True, upper=True),
-    "color": lambda column: clean_text(column, 50, required=False),
-    "engine_size": lambda column: clean_number(column, 4, 2, required=False, zero_allowed=False),
-    "price": lambda column: clean_number(column, 12, 2, required=True, zero_allowed=True),
-    "status": clean_flag,
-}
 
 
 def judged(column):
@@ -33,7 +24,7 @@ def judged(column):
 
 def cleaned(column):
     """The same from carlib."""
-    array, faults = CLEANERS[column.name](column)
+    array, faults = clean_column(column, TABLE_COLUMNS[column.name])
     assert isinstance(array, pa.Array)
     assert len(array) == len(column)
     return array.to_pylist(), [{faults[i]} if i in faults else set() for i in range(len(column))]
@@ -56,7 +47,7 @@ def assert_as_judged(column):
     assert clean == expected
 
 
-@pytest.mark.parametrize("name", sorted(CLEANERS))
+@pytest.mark.parametrize("name", sorted(TABLE_COLUMNS))
 @pytest.mark.parametrize("kind", ["text", "number", "flag"])
 def test_each_odd_value_alone_and_in_every_dtype(name, kind):
     # The random frames meet most of these; here each is met for certain, in every column.
@@ -90,7 +81,7 @@ def test_a_notebooks_decimal_context_changes_nothing():
 
 
 def test_a_signalling_nan_which_pandas_itself_cannot_print_is_missing():
-    for name in CLEANERS:
+    for name in TABLE_COLUMNS:
         column = pd.Series([Decimal("sNaN")], name=name)
         assert cleaned(column) == (
             [None],
