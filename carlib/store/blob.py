@@ -10,10 +10,10 @@ copies in memory. COPY's binary form sends them as they are (PostgreSQL document
 """
 
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import sqlalchemy as sa
 from sqlalchemy import BigInteger, Column, Text
 from sqlalchemy.dialects.postgresql import JSON, JSONB
@@ -54,7 +54,6 @@ LAST_VERSION = sa.Table(
 PIECE = 1 << 20  # bytes that travel in one go to the server
 OUT_PIECE = 1 << 18  # and from it: it holds one row of COPY in memory at a time
 _HEADER = b"PGCOPY\n\xff\r\n\0" + struct.pack(">ii", 0, 0)
-_TRAILER = struct.pack(">h", -1)
 _RANGE = """
 SELECT substring(data FROM CAST(start AS integer) + 1
     FOR CAST(least(%(piece)s, %(stop)s - start) AS integer))
@@ -68,109 +67,58 @@ WHERE name = %(name)s AND version = %(version)s
 
 
 def make_store_tables(engine: sa.Engine) -> None:
-    """Create those of the store's tables that are missing in the engine's schema.
-
-    Raises:
-        TableMismatch: Something of a table's name exists, but it is no table or has other columns.
-            Nothing is created then.
-    """
+    """Create those of the store's tables that are missing, as `create_tables` does its own."""
     with read_committed(engine) as connection:
         if STORE in create_missing(connection, METADATA, "carlib.store"):
             external = "ALTER TABLE dataframe_store ALTER COLUMN data SET STORAGE EXTERNAL"
             connection.execute(sa.text(external))
 
 
-def insert(connection: Connection, values: Mapping[str, Any]) -> None:
-    """Add a row to `dataframe_store` by binary COPY.
-
-    Args:
-        connection: The row becomes part of its transaction.
-        values: For each column a text, a whole number or bytes.
-    """
+def insert(connection: Connection, values: Mapping[str, str | int | bytes | memoryview]) -> None:
+    """Add a row to `dataframe_store` by binary COPY, in the connection's transaction."""
     names = ", ".join(f'"{name}"' for name in values)
-    source: Any = _Source(_stream(values))  # psycopg2's types ask for readline, COPY does not
+    command = f"COPY dataframe_store ({names}) FROM STDIN (FORMAT binary)"
+    pieces = _binary_row(values.values())
+    source: Any = SimpleNamespace(read=lambda size: bytes(next(pieces, b"")))
     with driver_cursor(connection) as cursor:
-        command = f"COPY dataframe_store ({names}) FROM STDIN (FORMAT binary)"
         cursor.copy_expert(command, source, PIECE)
 
 
 def fetch(connection: Connection, row: Row, start: int, stop: int) -> memoryview:
-    """Fetch the bytes of a blob from `start` up to `stop`; fewer where it has fewer.
-
-    Args:
-        connection: The transaction in which `row` was found.
-        row: With the name and the version.
-        start: The first byte, counted from 0.
-        stop: The byte after the last one.
-    """
-    data, place = np.empty(stop - start, dtype=np.uint8).data, 0
-
-    def add(piece: memoryview) -> None:
-        nonlocal place
-        data[place : place + len(piece)] = piece
-        place += len(piece)
-
-    _copy_out(connection, _RANGE, row, add, start=start, stop=stop, piece=OUT_PIECE)
-    return data[:place]
+    """Fetch the bytes of a blob from `start`, counted from 0, up to `stop`; fewer if it ends."""
+    return _copy_out(connection, _RANGE, row, start=start, stop=stop, piece=OUT_PIECE)
 
 
 def fetch_all(connection: Connection, row: Row) -> memoryview:
     """Fetch all bytes of a blob, or a document's text as the server gives it out."""
-    if row.format != "jsonb":
-        return fetch(connection, row, 0, row.actual_bytes)
-    parts: list[bytes] = []
-    _copy_out(connection, _DOCUMENT, row, lambda piece: parts.append(bytes(piece)))
-    return memoryview(b"".join(parts))
+    if row.format == "jsonb":
+        return _copy_out(connection, _DOCUMENT, row)
+    return fetch(connection, row, 0, row.actual_bytes)
 
 
-def _copy_out(
-    connection: Connection,
-    query: str,
-    row: Row,
-    consume: Callable[[memoryview], object],
-    **values: int,
-) -> None:
+def _copy_out(connection: Connection, query: str, row: Row, **values: int) -> memoryview:
+    """Join the only field of all rows; `row` is one that this transaction has found."""
+    data = bytearray()
+
+    def write(message: bytes) -> int:
+        # The driver hands over one row at a time: the number of fields (2 bytes), the field's
+        # length (4) and the field; the header before the first, and a trailer of 2 bytes at last.
+        data.extend(memoryview(message.removeprefix(_HEADER))[6:])
+        return len(message)
+
+    sink: Any = SimpleNamespace(write=write)
     with driver_cursor(connection) as cursor:
         # COPY takes no parameters: the driver puts them in as quoted literals.
-        values_of_row = {"name": row.name, "version": row.version}
-        select = cursor.mogrify(query, values_of_row | values).decode()
-        cursor.copy_expert(f"COPY ({select}) TO STDOUT (FORMAT binary)", _Sink(consume))
+        select = cursor.mogrify(query, {"name": row.name, "version": row.version, **values})
+        cursor.copy_expert(f"COPY ({select.decode()}) TO STDOUT (FORMAT binary)", sink)
+    return memoryview(data)
 
 
-def _stream(values: Mapping[str, Any]) -> Iterator[bytes | memoryview]:
+def _binary_row(values: Collection[str | int | bytes | memoryview]) -> Iterator[bytes | memoryview]:
     yield _HEADER + struct.pack(">h", len(values))
-    for value in values.values():
+    for value in values:
         field = struct.pack(">q", value) if isinstance(value, int) else value
         field = field.encode() if isinstance(field, str) else field
         yield struct.pack(">i", len(field))
         yield from (field[start : start + PIECE] for start in range(0, len(field), PIECE))
-    yield _TRAILER
-
-
-class _Source:
-    """What COPY reads from: pieces, none larger than `PIECE`."""
-
-    def __init__(self, pieces: Iterator[bytes | memoryview]) -> None:
-        self._pieces = pieces
-
-    def read(self, size: int) -> bytes:
-        assert size >= PIECE
-        return bytes(next(self._pieces, b""))
-
-
-class _Sink:
-    """What COPY writes to. PostgreSQL's client library writes exactly one row at a time."""
-
-    def __init__(self, consume: Callable[[memoryview], object]) -> None:
-        self._consume = consume
-        self._begun = False
-
-    def write(self, message: bytes) -> int:
-        view = memoryview(message)
-        if not self._begun:  # the header, alone or before the first row
-            view, self._begun = view[len(_HEADER) :], True
-        if len(view) > len(_TRAILER):
-            _, length = struct.unpack_from(">hi", view)
-            if length >= 0:
-                self._consume(view[6 : 6 + length])
-        return len(message)
+    yield struct.pack(">h", -1)
