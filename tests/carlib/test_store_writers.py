@@ -13,8 +13,9 @@ from sqlalchemy.exc import DBAPIError
 from store_exact import differences
 from worker_process import Worker, put_frame, schema_of, work_at_once
 
-from carlib.errors import NotFound
-from carlib.store.store import NEXT_VERSION, DataFrameStore
+from carlib.errors import NotFound, WriteFailed
+from carlib.store.blob import NEXT_VERSION
+from carlib.store.store import DataFrameStore
 
 FRAME = pd.DataFrame({"a": range(1000)})
 FORMATS = ("parquet", "jsonb")
@@ -78,7 +79,7 @@ def test_a_writer_whose_connection_dies_leaves_no_half_version(engine, make_engi
 
         with (
             before_each_statement(engine, kill),
-            pytest.raises((DBAPIError, psycopg2.Error)),
+            pytest.raises((DBAPIError, psycopg2.Error, WriteFailed)),
         ):
             store.put("x", FRAME, format=format)
         assert count_rows(engine) == [0, 1], step
