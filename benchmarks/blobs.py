@@ -28,9 +28,10 @@ from benchmarks.timing import (
     stopwatch,
 )
 from carlib import connect
+from carlib.store import blob as store_rows
 from carlib.store import formats
-from carlib.store import store as store_module
 from carlib.store.store import DataFrameStore
+from carlib.transactions import read_committed
 
 SCHEMA = "benchmark_blobs"
 COLUMNS = 20
@@ -92,12 +93,12 @@ def _ways(
 
     def put_store() -> None:
         schema = formats.describe(frame, "parquet", memoryview(data))
-        store._insert(values | {"schema": schema}, memoryview(data))
+        with read_committed(engine) as connection:
+            store_rows.insert(connection, values | {"schema": schema}, memoryview(data))
 
     def get_store() -> memoryview:
-        with store_module._one_snapshot(engine) as connection:
-            row = store_module._find(connection, "x", None)
-            return store_module._read(connection, row)
+        with store_rows.one_snapshot(engine) as connection:
+            return store_rows.fetch_all(connection, store_rows.find(connection, "x", None))
 
     def put_orm() -> None:
         with Session(engine) as session:

@@ -1,7 +1,8 @@
 """connect(): from a database URL, or from nothing at all, to an engine on one schema.
 
 Each schema is a world of its own: a lesson, a learner or a test works in its schema and sees no
-other. The search path is set while a connection is opened, so no ROLLBACK can take it back.
+other. The search path is set while a connection is opened, so no ROLLBACK can take it back. What a
+server refuses becomes a named error, made of what is public: host, database, role, schema.
 """
 
 import contextlib
@@ -21,8 +22,6 @@ from psycopg2.extensions import connection as Connection
 from sqlalchemy import URL, Engine, create_engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
-from carlib import connection_errors as refusals
-from carlib.connection_errors import FORM, PERCENT_ENCODE
 from carlib.errors import BadArgument, ConnectionFailed, ServerError
 from carlib.interrupts import InterruptibleCursor
 
@@ -31,6 +30,38 @@ NAME_BYTES = 63
 CONNECT_SECONDS = 10
 LOCK_SECONDS = 20  # how long others may keep a schema that is to be dropped or made
 SILENT_SECONDS = 2  # of these, how many pass without a word
+
+STATE = """SELECT current_schema(), has_schema_privilege(%s, 'USAGE'),
+    current_setting('cluster_name') = 'carlib-embedded'"""
+SECRETS = ("password", "sslpassword", "oauth_client_secret")
+FORM = "postgresql://user:password@host:5432/database"
+PERCENT_ENCODE = (
+    "Percent-encode the special characters of the user name and the password "
+    "(@ is %40, : is %3A, / is %2F, % is %25; urllib.parse.quote does it)."
+)
+_START = "Start it, or unset CARLIB_DATABASE_URL to use the embedded PostgreSQL."
+
+# A sign in the driver's message, what it means and what to do; the first that is found counts.
+_MEANINGS = {
+    "55P03|40P01": "another session is using it. Close other kernels and engines that work in it, "
+    "or choose another schema.",  # LOCK_NOT_AVAILABLE, DEADLOCK_DETECTED
+    "authentication failed": f"the role or its password was refused. Check both. {PERCENT_ENCODE}",
+    "no password supplied": f"it wants a password. Write it into the database URL: {FORM}",
+    'database ".*" does not exist': "there is no such database. Make it: CREATE DATABASE.",
+    'role ".*" (does|is) not': "that role is missing or may not log in. Ask the server's owner.",
+    "no pg_hba.conf entry": "its pg_hba.conf does not let you in. Ask its owner, or use SSL.",
+    "could not translate host": "no such host is known. Correct the URL, or check the network.",
+    "refused|No such file": f"nothing listens there. Check host and port in the URL. {_START}",
+    "timeout expired|timed out|No route|unreachable|Cannot assign": "the host does not answer. "
+    f"Check host and port in the URL, network and firewall. {_START}",
+    "too many (clients|conn)|connection slots": (
+        "all its connections are taken. Close some: engine.dispose(), kernels that are not needed."
+    ),
+    "is (starting|shutting)|recovery|not yet": "it is starting or stopping. Try again in a moment.",
+    "must be owner": "only its owner may drop it, not {role}. Choose another schema.",
+    "denied for database": 'let its owner GRANT CREATE ON DATABASE {database} TO "{role}".',
+    "denied for schema": 'let its owner GRANT USAGE, CREATE ON SCHEMA "{schema}" TO "{role}".',
+}
 
 Open = Callable[[], Connection]
 
@@ -50,19 +81,17 @@ def connect(
             PostgreSQL that starts by itself and stops with the last process that uses it. No
             other server is reached then, whatever libpq's variables (`PGHOST`) and files say.
         schema: The schema, as it is (`Cars` and `cars` are two); at most 63 bytes of UTF-8.
-        fresh: True to drop the schema, with everything that is in it, and make it anew. Nothing
-            outside of it is touched, except what depends on it. It waits at most 20 seconds for
-            a session that uses the schema, and after 2 seconds it prints on stderr which one.
-        announce: True to print one line that says where the work is done: the server's version,
-            its place and the schema.
+        fresh: True to drop the schema, with everything that is in it or depends on it, and make it
+            anew. It waits at most 20 seconds for a session that uses the schema, and after 2
+            seconds it prints on stderr which one.
+        announce: True to print one line: the server's version, its place and the schema.
 
     Returns:
         An engine whose connections see this schema alone, with the session's time zone UTC. An
         interrupt (Ctrl-C, or that of a notebook) ends what the server does for them.
 
     Raises:
-        BadArgument: PostgreSQL can't have a schema of that name, or it is `public` and is to
-            be dropped.
+        BadArgument: PostgreSQL can't have a schema of that name, or it may not be dropped.
         ConnectionFailed: The URL can't be used, the server does not answer, refuses or is older
             than PostgreSQL 18, the database is not in UTF-8, or a right on the schema is missing.
         ServerError: The embedded server does not start.
@@ -73,13 +102,14 @@ def connect(
     try:
         opened = open_connection()
     except psycopg2.Error as error:
-        raise refusals.refused("No connection to", url, error) from error
+        raise _refused("No connection to", url, error) from error
     with contextlib.closing(opened) as connection:
         version = _check_server(connection, url)
-        _make_schema(connection, open_connection, url, schema, fresh)
+        embedded = _make_schema(connection, open_connection, url, schema, fresh)
         if announce:
-            print(_announcement(connection, url, version, schema))
-    masked = url.difference_update_query(refusals.SECRETS)
+            place = ", embedded" if embedded else f" at {_place(url)} as {_role(url)}"
+            print(f'PostgreSQL {version}{place}, schema "{schema}"')
+    masked = url.difference_update_query(SECRETS)
     return create_engine(masked, creator=open_connection, pool_pre_ping=True)
 
 
@@ -112,11 +142,11 @@ def _target(given: str | URL, schema: str) -> tuple[URL, Open]:
 
     def open_given() -> Connection:
         try:
-            waiting = f"{refusals.place(url)} to answer"
+            waiting = f"{_place(url)} to answer"
             with postgres.without_libpq_variables(url), postgres.announced(waiting):
                 return psycopg2.connect(**parameters)
         except (psycopg2.Error, TypeError, ValueError) as error:
-            shown = refusals.without_secrets(url, error)
+            shown = _without_secrets(url, error)
         raise shown
 
     url, parameters = _read_url(given) if given else (embedded(lambda server: server.url), {})
@@ -126,7 +156,7 @@ def _target(given: str | URL, schema: str) -> tuple[URL, Open]:
     options = f"{parameters.get('options', '')} -c search_path={escaped} -c timezone=UTC"
     parameters = {"application_name": "carlib", "connect_timeout": CONNECT_SECONDS} | parameters
     parameters |= {"options": options, "client_encoding": "utf8"}
-    parameters["cursor_factory"] = InterruptibleCursor
+    parameters |= {"cursor_factory": InterruptibleCursor}
     connect_embedded = partial(embedded, lambda server: server.connect(**parameters))
     return url, open_given if given else connect_embedded
 
@@ -155,7 +185,7 @@ def _check_server(connection: Connection, url: URL) -> str:
     encoding = connection.info.parameter_status("server_encoding")
     if number < OLDEST_VERSION or encoding != "UTF8":
         raise ConnectionFailed(
-            f"Expected PostgreSQL 18 or newer, with a database in UTF8, at {refusals.place(url)}; "
+            f"Expected PostgreSQL 18 or newer, with a database in UTF8, at {_place(url)}; "
             f"found {version} with {encoding}. Upgrade it, make a database (CREATE DATABASE course "
             "TEMPLATE template0 ENCODING 'UTF8'), or unset CARLIB_DATABASE_URL."
         )
@@ -164,8 +194,11 @@ def _check_server(connection: Connection, url: URL) -> str:
 
 def _make_schema(
     connection: Connection, open_connection: Open, url: URL, schema: str, fresh: bool
-) -> None:
-    """Drop the schema if it is to be fresh, make it if it is missing, and see that it is used."""
+) -> bool:
+    """Drop the schema if it is to be fresh, make it if it is missing, and see that it is used.
+
+    Returns whether the server is an embedded one.
+    """
     name = sql.Identifier(schema)
     blocked = (connection.info.backend_pid, open_connection, schema)
     watcher = threading.Timer(SILENT_SECONDS, _print_blockers, blocked)
@@ -182,20 +215,20 @@ def _make_schema(
             cursor.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", [schema])
             if cursor.fetchone() is None:
                 cursor.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(name))
-            cursor.execute("SELECT current_schema(), has_schema_privilege(%s, 'USAGE')", [schema])
-            ((current, usable),) = cursor.fetchall()
+            cursor.execute(STATE, [schema])
+            ((current, usable, embedded),) = cursor.fetchall()
     except psycopg2.Error as error:
-        raise refusals.refused(f'No schema "{schema}" at', url, error, schema) from error
+        raise _refused(f'No schema "{schema}" at', url, error, schema) from error
     finally:
         watcher.cancel()
     if not usable:
-        denied = "permission denied for schema"
-        raise refusals.refused(f'No schema "{schema}" at', url, denied, schema)
+        raise _refused(f'No schema "{schema}" at', url, "permission denied for schema", schema)
     if current != schema:
         raise ConnectionFailed(
-            f'Expected the search path "{schema}" at {refusals.place(url)}, found "{current}": a '
+            f'Expected the search path "{schema}" at {_place(url)}, found "{current}": a '
             "connection pooler drops the start-up options. Connect to the server itself."
         )
+    return embedded
 
 
 def _print_blockers(pid: int, open_connection: Open, schema: str) -> None:
@@ -210,12 +243,42 @@ def _print_blockers(pid: int, open_connection: Open, schema: str) -> None:
             print(f"{waiting}, used by {blockers}", file=sys.stderr, flush=True)
 
 
-def _announcement(connection: Connection, url: URL, version: str, schema: str) -> str:
-    with connection, connection.cursor() as cursor:
-        cursor.execute("SELECT current_setting('cluster_name') = 'carlib-embedded'")
-        ((embedded,),) = cursor.fetchall()
-    place = ", embedded" if embedded else f" at {refusals.place(url)} as {refusals.role(url)}"
-    return f'PostgreSQL {version}{place}, schema "{schema}"'
+def _place(url: URL) -> str:
+    """The place as a person reads it: host, port and database, without any path."""
+    host = url.host or url.query.get("host", os.environ.get("PGHOST", ""))
+    host = host if isinstance(host, str) else ",".join(host)
+    database = url.database or os.environ.get("PGDATABASE") or _role(url)
+    if not host or host.startswith("/"):
+        return f"a local socket, database {database}"
+    return f"{host}:{url.port or url.query.get('port', '5432')}/{database}"
+
+
+def _role(url: URL) -> str:
+    return url.username or os.environ.get("PGUSER") or "the current system user"
+
+
+def _without_secrets(url: URL, error: Exception) -> psycopg2.Error:
+    """The driver's error, or another in its place if it shows a secret or all parameters."""
+    shown = str(error)
+    for public in filter(None, (url.username, url.host, url.database)):
+        shown = shown.replace(public, "")
+    secrets = filter(None, [url.password, *(url.query.get(name) for name in SECRETS)])
+    if isinstance(error, psycopg2.Error) and not any(str(secret) in shown for secret in secrets):
+        return error
+    return psycopg2.OperationalError(_meaning(str(error)) or "the driver's reason is not shown")
+
+
+def _refused(what: str, url: URL, error: object, schema: str = "") -> ConnectionFailed:
+    """The named error for what the server, or the driver, refused with that error."""
+    message = f"{getattr(error, 'pgcode', None) or ''} {error}".strip()
+    names = {"role": _role(url), "database": url.database, "schema": schema}
+    text = _meaning(message).format(**names) or f"{message}. Check the URL."
+    return ConnectionFailed(f"{what} {_place(url)} as {_role(url)}: {text}")
+
+
+def _meaning(message: str) -> str:
+    meanings = _MEANINGS.items()
+    return next((m for sign, m in meanings if m == message or re.search(sign, message)), "")
 
 
 def driver_cursor(connection: sqlalchemy.engine.Connection) -> psycopg2.extensions.cursor:

@@ -75,22 +75,19 @@ def iter_cars(
 ) -> Iterator[pd.DataFrame]:
     """Read a CSV or Parquet file a piece at a time, in bounded memory.
 
-    Like `read_cars`, whose result these frames are when put together by `pandas.concat`. A frame
-    alone may have a narrower dtype than the whole: float64 where a text stands further down. A file
-    without rows gives one frame without rows.
+    Like `read_cars`, whose result these frames are when put together by `pandas.concat`; its
+    arguments and errors are the same, but some frames may have been handed out before. A frame
+    alone may have a narrower dtype than the whole: float64 where a text stands further down.
 
     Args:
-        path: As in `read_cars`.
-        rename: As in `read_cars`.
+        path: The file.
+        rename: Which of its columns are which of ours.
         rows: How many rows a frame has, 1 or more; the last one may have fewer.
-        encoding: As in `read_cars`.
+        encoding: Of a CSV file.
 
     Returns:
-        An iterator of frames, each with an index that begins at 0.
-
-    Raises:
-        UnreadableFile: As in `read_cars`; some frames may have been handed out before.
-        BadArgument: As in `read_cars`.
+        An iterator of frames, each with an index that begins at 0; of one without rows if the file
+        has none.
     """
     if isinstance(rows, bool) or not isinstance(rows, Integral) or rows < 1:
         raise BadArgument(f"rows is a whole number, 1 or more; found {rows!r}.")
@@ -108,14 +105,13 @@ def iter_cars(
 def _existing(path: str | PathLike[str]) -> Path:
     """Return the path of a plain file; `~` is the user's own folder."""
     if not isinstance(path, str | PathLike) or not isinstance(text := os.fspath(path), str):
-        raise BadArgument(
-            "path is the name of a file, a text or a pathlib.Path; found "
-            f"{printable(reprlib.repr(path))}, of type {type(path).__name__}."
-        )
-    if os.path.isfile(name := os.path.expanduser(text)):
+        found = f"{printable(reprlib.repr(path))}, of type {type(path).__name__}"
+        raise BadArgument(f"path is the name of a file, a text or a pathlib.Path; found {found}.")
+    name = os.path.expanduser(text)
+    if os.path.isfile(name):
         return Path(name)
-    advice = "A path that is not absolute begins at the folder of the notebook or program."
     found = "a folder" if os.path.isdir(name) else "nothing"
+    advice = "A path that is not absolute begins at the folder of the notebook or program."
     if re.match(r"\w[\w+.-]+:/", text):
         found, advice = "an address", "Download it first: urllib.request.urlretrieve(url, name)."
     elif found == "nothing" and os.path.exists(name):
@@ -154,11 +150,12 @@ def _frames(source: TabularFile, ours: Mapping[str, str], rows: int) -> Iterator
 
 def _plain(batch: pa.RecordBatch, ours: Mapping[str, str]) -> pa.RecordBatch:
     """Give a batch our names, and the columns we know one type each for what means the same."""
-    columns = {ours[name]: batch.column(name) for name in batch.schema.names}
-    for name, column in columns.items():
-        if pa.types.is_dictionary(column.type):
+    columns, types = {}, pa.types
+    for old, column in zip(batch.schema.names, batch.columns, strict=True):
+        name = ours[old]
+        if types.is_dictionary(column.type):
             column = column.dictionary_decode()
-        kind, types = column.type, pa.types
+        kind = column.type
         whole = types.is_integer(kind) or types.is_null(kind)
         if name in _TEXTS and whole:
             column = column.cast(pa.string())  # a Peugeot 208 is called "208"
@@ -176,18 +173,7 @@ def _frame(table: pa.Table, typed: bool) -> pd.DataFrame:
     texts: dict[str, pa.ChunkedArray] = {}  # of the cells that are something else than expected
     for name in {*_NUMBERS, _FLAG}.intersection([] if typed else table.schema.names):
         column = table.column(name)
-        words = pc.ascii_trim_whitespace(column)
-        if name == _FLAG:
-            words = pc.ascii_lower(words)
-            known = pc.is_in(words, value_set=pa.array(["true", "false"]))
-            parsed = pc.if_else(known, pc.equal(words, "true"), None)
-        else:
-            try:
-                numbers = words.cast(pa.float64())
-            except pa.ArrowInvalid:  # one text that is no number
-                known = pc.match_substring_regex(words, _NUMBER)
-                numbers = pc.if_else(known, words, None).cast(pa.float64())
-            parsed = pc.if_else(pc.is_finite(numbers), numbers, None)
+        parsed = (_flags if name == _FLAG else _numbers)(pc.ascii_trim_whitespace(column))
         if parsed.null_count > column.null_count:
             texts[name] = pc.if_else(pc.is_null(parsed), column, None)
         table = table.set_column(table.schema.get_field_index(name), name, parsed)
@@ -199,3 +185,18 @@ def _frame(table: pa.Table, typed: bool) -> pd.DataFrame:
         values[pc.is_valid(column).to_numpy()] = column.drop_null().to_pylist()
         frame[name] = pd.Series(values, dtype=object)
     return frame
+
+
+def _flags(words: pa.ChunkedArray) -> pa.ChunkedArray:
+    words = pc.ascii_lower(words)
+    known = pc.is_in(words, value_set=pa.array(["true", "false"]))
+    return pc.if_else(known, pc.equal(words, "true"), None)
+
+
+def _numbers(words: pa.ChunkedArray) -> pa.ChunkedArray:
+    try:
+        numbers = words.cast(pa.float64())
+    except pa.ArrowInvalid:  # one text that is no number
+        known = pc.match_substring_regex(words, _NUMBER)
+        numbers = pc.if_else(known, words, None).cast(pa.float64())
+    return pc.if_else(pc.is_finite(numbers), numbers, None)

@@ -39,10 +39,8 @@ _NO_TEXT = "[\udc80-\udcff]"  # how `surrogateescape` decodes bytes that are non
 class TabularFile:
     """The columns and rows of a .csv, .tsv (also .gz) or .parquet file.
 
-    Attributes:
-        names: The columns in their order, without those that have no name: that is how pandas
-            writes an index, in Parquet as `__index_level_0__`.
-        typed: Whether the file declares the types of its columns, as Parquet does.
+    `names` lacks the columns without a name: that is how pandas writes an index, in Parquet as
+    `__index_level_0__`. `typed` tells whether the file declares its columns' types, as Parquet.
     """
 
     def __init__(self, path: Path, encoding: str | None) -> None:
@@ -61,7 +59,11 @@ class TabularFile:
             self._refuse_others("Parquet" if self.typed else self._compression or "")
             with self._open() as file:
                 columns = (file.schema_arrow if self.typed else file.schema).names
-            self._quotes = 0 if self.typed else self._count_quotes()
+            self._quotes = 0
+            if not self.typed:
+                with self._bytes() as stream:
+                    blocks = iter(lambda: stream.read(_BLOCK), b"")
+                    self._quotes = sum(block.count(b'"') for block in blocks)
             if self._quotes % 2 or (len(columns) == 1 and not self.typed):
                 self._refuse_faults()
         index = re.compile(r"__index_level_\d+__" if self.typed else "")
@@ -126,10 +128,6 @@ class TabularFile:
             pyarrow.csv.ParseOptions(delimiter=self._separator, newlines_in_values=True),
             pyarrow.csv.ConvertOptions(null_values=[""], strings_can_be_null=True, **convert),
         )
-
-    def _count_quotes(self) -> int:
-        with self._bytes() as stream:
-            return sum(block.count(b'"') for block in iter(lambda: stream.read(_BLOCK), b""))
 
     def _refuse_faults(self) -> None:
         """Raise what is wrong in the first bad row of a CSV file, if there is one."""

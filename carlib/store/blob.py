@@ -1,4 +1,4 @@
-"""The store's tables, and the way of the bytes into them and out again.
+"""The store's tables, their rows, and the way of the bytes into them and out again.
 
 `data` is stored EXTERNAL: out of line and as it is. The bytes are compressed by their format, so
 TOAST would try in vain; and of bytes stored as they are, the server can hand out a part without
@@ -9,17 +9,20 @@ copies in memory. COPY's binary form sends them as they are (PostgreSQL document
 "Binary Format"). Here no more than a few megabytes are held beside the bytes themselves.
 """
 
+import hashlib
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import sqlalchemy as sa
-from sqlalchemy import BigInteger, Column, Text
+from sqlalchemy import BigInteger, Column, Text, text
 from sqlalchemy.dialects.postgresql import JSON, JSONB
 from sqlalchemy.engine import Connection, Row
 
 from carlib.connection import driver_cursor
+from carlib.errors import NotFound
 from carlib.models import NAMES
 from carlib.tables import create_missing
 from carlib.transactions import read_committed
@@ -51,10 +54,34 @@ LAST_VERSION = sa.Table(
     Column("last_version", BigInteger, nullable=False),
 )
 
+# A row that another tool has inserted counts as well.
+NEXT_VERSION = text("""
+INSERT INTO dataframe_store_name AS n (name, last_version)
+SELECT :name, coalesce(max(version), 0) + 1 FROM dataframe_store WHERE name = :name
+ON CONFLICT (name) DO UPDATE SET last_version = greatest(n.last_version + 1, excluded.last_version)
+RETURNING last_version
+""")
+# The columns of a StoredFrame, and what reading needs: the row without its bytes and its document.
+FIND = text("""
+SELECT name, version, format, compression, "rows", columns, bytes, sha256, created_at,
+    coalesce(schema, '{}') AS schema, coalesce(octet_length(data), 0) AS actual_bytes
+FROM dataframe_store WHERE name = :name AND version = coalesce(:version, version)
+ORDER BY version DESC LIMIT 1
+""")
+DELETE = text("""
+DELETE FROM dataframe_store WHERE name = :name AND version = coalesce(:version, version)
+""")
+# The sizes of values stored out of line are in their pointers: no byte of them is read.
+LIST = text("""
+SELECT name, version, format, compression, "rows", columns, bytes,
+    coalesce(pg_column_size(data), 0) + coalesce(pg_column_size(document), 0) AS stored_bytes,
+    created_at
+FROM dataframe_store ORDER BY name COLLATE "C", version
+""")
+
 PIECE = 1 << 20  # bytes that travel in one go to the server
 OUT_PIECE = 1 << 18  # and from it: it holds one row of COPY in memory at a time
 _HEADER = b"PGCOPY\n\xff\r\n\0" + struct.pack(">ii", 0, 0)
-_TRAILER = struct.pack(">h", -1)
 _RANGE = """
 SELECT substring(data FROM CAST(start AS integer) + 1
     FOR CAST(least(%(piece)s, %(stop)s - start) AS integer))
@@ -68,109 +95,99 @@ WHERE name = %(name)s AND version = %(version)s
 
 
 def make_store_tables(engine: sa.Engine) -> None:
-    """Create those of the store's tables that are missing in the engine's schema.
-
-    Raises:
-        TableMismatch: Something of a table's name exists, but it is no table or has other columns.
-            Nothing is created then.
-    """
+    """Create those of the store's tables that are missing, as `create_tables` does its own."""
     with read_committed(engine) as connection:
         if STORE in create_missing(connection, METADATA, "carlib.store"):
             external = "ALTER TABLE dataframe_store ALTER COLUMN data SET STORAGE EXTERNAL"
-            connection.execute(sa.text(external))
+            connection.execute(text(external))
 
 
-def insert(connection: Connection, values: Mapping[str, Any]) -> None:
-    """Add a row to `dataframe_store` by binary COPY.
-
-    Args:
-        connection: The row becomes part of its transaction.
-        values: For each column a text, a whole number or bytes.
-    """
-    names = ", ".join(f'"{name}"' for name in values)
-    source: Any = _Source(_stream(values))  # psycopg2's types ask for readline, COPY does not
+def insert(connection: Connection, values: Mapping[str, Any], data: memoryview) -> Row:
+    """Add a frame's row, with the next version of its name, by binary COPY; return it as `find`."""
+    row = {
+        **values, "version": connection.scalar(NEXT_VERSION, {"name": values["name"]}),
+        "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest(), "data": data,
+    }  # fmt: skip
+    if values["format"] == "jsonb":
+        row["document"] = memoryview(b"\1" + row.pop("data"))  # the version of its binary form
+    names = ", ".join(f'"{name}"' for name in row)
+    pieces = _binary_row(row.values())
+    source: Any = SimpleNamespace(read=lambda size: bytes(next(pieces, b"")))
     with driver_cursor(connection) as cursor:
         command = f"COPY dataframe_store ({names}) FROM STDIN (FORMAT binary)"
         cursor.copy_expert(command, source, PIECE)
+    return find(connection, values["name"], row["version"])
+
+
+@contextmanager
+def one_snapshot(engine: sa.Engine) -> Iterator[Connection]:
+    """A transaction in which a row and its bytes belong together, whoever deletes meanwhile."""
+    options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+    with engine.connect().execution_options(**options) as connection, connection.begin():
+        yield connection
+
+
+def find(connection: Connection, name: str, version: int | None) -> Row:
+    """Find a version, by default the newest one, or raise NotFound."""
+    row = connection.execute(FIND, {"name": name, "version": version}).one_or_none()
+    if row is None:
+        raise _not_found(name, version)
+    return row
+
+
+def delete(connection: Connection, name: str, version: int | None) -> int:
+    """Delete a version, by default all, and return how many that were, or raise NotFound."""
+    count = connection.execute(DELETE, {"name": name, "version": version}).rowcount
+    if not count:
+        raise _not_found(name, version)
+    return count
+
+
+def _not_found(name: str, version: int | None) -> NotFound:
+    which = "" if version is None else f" in version {version}"
+    wanted = f"Expected a frame stored as {name!r}{which}; found none."
+    return NotFound(f"{wanted} The store's list() shows what is there.")
 
 
 def fetch(connection: Connection, row: Row, start: int, stop: int) -> memoryview:
-    """Fetch the bytes of a blob from `start` up to `stop`; fewer where it has fewer.
-
-    Args:
-        connection: The transaction in which `row` was found.
-        row: With the name and the version.
-        start: The first byte, counted from 0.
-        stop: The byte after the last one.
-    """
-    data, place = np.empty(stop - start, dtype=np.uint8).data, 0
-
-    def add(piece: memoryview) -> None:
-        nonlocal place
-        data[place : place + len(piece)] = piece
-        place += len(piece)
-
-    _copy_out(connection, _RANGE, row, add, start=start, stop=stop, piece=OUT_PIECE)
-    return data[:place]
+    """Fetch the bytes of a blob from `start`, counted from 0, up to `stop`; fewer if it ends."""
+    return _copy_out(connection, _RANGE, row, start=start, stop=stop, piece=OUT_PIECE)
 
 
 def fetch_all(connection: Connection, row: Row) -> memoryview:
-    """Fetch all bytes of a blob, or a document's text as the server gives it out."""
-    if row.format != "jsonb":
-        return fetch(connection, row, 0, row.actual_bytes)
-    parts: list[bytes] = []
-    _copy_out(connection, _DOCUMENT, row, lambda piece: parts.append(bytes(piece)))
-    return memoryview(b"".join(parts))
+    """Fetch all bytes of a blob, or a document's text as the server gives it out; check them."""
+    if row.format == "jsonb":
+        data = _copy_out(connection, _DOCUMENT, row)
+    else:
+        data = fetch(connection, row, 0, row.actual_bytes)
+    if hashlib.sha256(data).hexdigest() != row.sha256:
+        raise ValueError("another checksum of its bytes")
+    return data
 
 
-def _copy_out(
-    connection: Connection,
-    query: str,
-    row: Row,
-    consume: Callable[[memoryview], object],
-    **values: int,
-) -> None:
+def _copy_out(connection: Connection, query: str, row: Row, **values: int) -> memoryview:
+    """Join the only field of all rows; `row` is one that this transaction has found."""
+    data = bytearray()
+
+    def write(message: bytes) -> int:
+        # The driver hands over one row at a time: the number of fields (2 bytes), the field's
+        # length (4) and the field; the header before the first, and a trailer of 2 bytes at last.
+        data.extend(memoryview(message.removeprefix(_HEADER))[6:])
+        return len(message)
+
+    sink: Any = SimpleNamespace(write=write)
     with driver_cursor(connection) as cursor:
         # COPY takes no parameters: the driver puts them in as quoted literals.
-        values_of_row = {"name": row.name, "version": row.version}
-        select = cursor.mogrify(query, values_of_row | values).decode()
-        cursor.copy_expert(f"COPY ({select}) TO STDOUT (FORMAT binary)", _Sink(consume))
+        select = cursor.mogrify(query, {"name": row.name, "version": row.version, **values})
+        cursor.copy_expert(f"COPY ({select.decode()}) TO STDOUT (FORMAT binary)", sink)
+    return memoryview(data)
 
 
-def _stream(values: Mapping[str, Any]) -> Iterator[bytes | memoryview]:
+def _binary_row(values: Collection[str | int | bytes | memoryview]) -> Iterator[bytes | memoryview]:
     yield _HEADER + struct.pack(">h", len(values))
-    for value in values.values():
+    for value in values:
         field = struct.pack(">q", value) if isinstance(value, int) else value
         field = field.encode() if isinstance(field, str) else field
         yield struct.pack(">i", len(field))
         yield from (field[start : start + PIECE] for start in range(0, len(field), PIECE))
-    yield _TRAILER
-
-
-class _Source:
-    """What COPY reads from: pieces, none larger than `PIECE`."""
-
-    def __init__(self, pieces: Iterator[bytes | memoryview]) -> None:
-        self._pieces = pieces
-
-    def read(self, size: int) -> bytes:
-        assert size >= PIECE
-        return bytes(next(self._pieces, b""))
-
-
-class _Sink:
-    """What COPY writes to. PostgreSQL's client library writes exactly one row at a time."""
-
-    def __init__(self, consume: Callable[[memoryview], object]) -> None:
-        self._consume = consume
-        self._begun = False
-
-    def write(self, message: bytes) -> int:
-        view = memoryview(message)
-        if not self._begun:  # the header, alone or before the first row
-            view, self._begun = view[len(_HEADER) :], True
-        if len(view) > len(_TRAILER):
-            _, length = struct.unpack_from(">hi", view)
-            if length >= 0:
-                self._consume(view[6 : 6 + length])
-        return len(message)
+    yield struct.pack(">h", -1)

@@ -2,14 +2,13 @@
 
 import uuid
 from collections.abc import Sequence
-from statistics import median
 from time import perf_counter
 from typing import Any
 
 import pandas as pd
 from sqlalchemy import Engine, text
 
-from carlib.errors import BadArgument, LossyFormat
+from carlib.errors import LossyFormat
 from carlib.store.formats import COMPRESSIONS, DEFAULT_COMPRESSION, check_format
 from carlib.store.store import DataFrameStore
 
@@ -30,7 +29,7 @@ def compare_formats(
     stays in the store. A put includes reading back and comparing.
 
     Args:
-        frame: The frame.
+        frame: Any frame.
         engine: From `connect`.
         formats: Names of formats, or pairs of a format and a compression, such as
             ("parquet", "snappy"); None is all five formats with the compression that `put` takes.
@@ -44,44 +43,39 @@ def compare_formats(
     Raises:
         BadArgument: A format or a compression that is not there, or `frame` is no DataFrame.
     """
-    asked = [
-        (format, DEFAULT_COMPRESSION) if isinstance(format, str) else format
-        for format in (COMPRESSIONS if formats is None else formats)
+    pairs = [
+        (each, DEFAULT_COMPRESSION) if isinstance(each, str) else each
+        for each in (COMPRESSIONS if formats is None else formats)
     ]
-    pairs = [(format, check_format(format, compression)) for format, compression in asked]
-    if not isinstance(frame, pd.DataFrame):
-        raise BadArgument(f"frame is a DataFrame; found a {type(frame).__name__}.")
-    store, name = DataFrameStore(engine), f"compare_formats {uuid.uuid4()}"
-    rows: dict[tuple[str, str], dict[str, Any]] = {
-        pair: {"exact": False, "write": [], "read": []} for pair in dict.fromkeys(pairs)
-    }
+    pairs = [(format, check_format(format, compression)) for format, compression in pairs]
+    store, name, runs = DataFrameStore(engine), f"compare_formats {uuid.uuid4()}", list[dict]()
     try:
-        for pair, row in [*rows.items()] * RUNS:
-            if "lost" in row and not row["write"]:
-                continue  # refused
+        for format, compression in [*dict.fromkeys(pairs)] * RUNS:
+            run: dict[str, Any] = {"format": format, "compression": compression, "exact": False}
+            runs.append(run)
+            begun = perf_counter()
             try:
-                start = perf_counter()
-                stored = store.put(name, frame, *pair, accept_loss=True)
-                row["write"].append(perf_counter() - start)
+                stored = store.put(name, frame, format, compression, accept_loss=True)
             except LossyFormat as error:
-                row["lost"] = str(error)
+                run["lost"] = str(error)
                 continue
-            start = perf_counter()
-            store.get(name, stored.version, allow_pickle=True)
-            row["read"].append(perf_counter() - start)
+            run["write_seconds"] = perf_counter() - begun
+            begun = perf_counter()
+            store.get(name, allow_pickle=True)
+            run["read_seconds"] = perf_counter() - begun
             listed = store.list().query("name == @name").iloc[0]
-            row |= {"bytes": stored.bytes, "stored_bytes": listed["stored_bytes"]}
-            row |= {"exact": not stored.losses, "lost": "; ".join(stored.losses)}
-            store.delete(name, stored.version)
+            run |= {"bytes": stored.bytes, "stored_bytes": listed["stored_bytes"]}
+            run |= {"exact": not stored.losses, "lost": "; ".join(stored.losses)}
+            store.delete(name)
     finally:
         with engine.begin() as connection:
             for table in ("dataframe_store", "dataframe_store_name"):
                 connection.execute(text(f"DELETE FROM {table} WHERE name = :name"), {"name": name})
-    for pair, row in rows.items():
-        row["format"], row["compression"] = pair
-        for what in ("write", "read"):
-            seconds = row.pop(what)
-            if seconds:
-                row[f"{what}_seconds"] = median(seconds)
-                row[f"{what}_spread"] = max(seconds) - min(seconds)
-    return pd.DataFrame([*rows.values()], columns=list(COLUMNS)).astype(COLUMNS)
+    measured = pd.DataFrame(runs, columns=list(COLUMNS)).astype(COLUMNS)
+    by_format = measured.groupby(["format", "compression"], sort=False)
+    summary = by_format.first()
+    for kind in ("write", "read"):
+        seconds = by_format[f"{kind}_seconds"]
+        summary[f"{kind}_seconds"] = seconds.median()
+        summary[f"{kind}_spread"] = seconds.max() - seconds.min()
+    return summary.reset_index()

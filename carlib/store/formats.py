@@ -1,6 +1,9 @@
 """The five formats: a frame to bytes and back, as pyarrow and pandas write them for everybody.
 
 Parquet and Feather are pyarrow's, json and jsonb are pandas' `orient="table"`, pickle is Python's.
+What a format loses is told by column, without any tolerance: 0.1 and the next float after it
+differ, 1 and 1.0 do, -0.0 and 0.0, Decimal("1.5") and Decimal("1.50"), None and NaN, one instant in
+two time zones. Two NaN are equal.
 """
 
 import hashlib
@@ -8,6 +11,7 @@ import io
 import json
 import pickle
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -17,7 +21,6 @@ import pyarrow.feather
 import pyarrow.parquet as pq
 
 from carlib.errors import BadArgument, LossyFormat
-from carlib.store.differences import differences
 
 COMPRESSIONS = {
     "pickle": ("none", "gzip", "zstd"),
@@ -30,11 +33,7 @@ DEFAULT_COMPRESSION = "zstd"
 
 
 def check_format(format: str, compression: str) -> str:
-    """Return the compression to use.
-
-    Raises:
-        BadArgument: There is no such format, or it does not have that compression.
-    """
+    """Return the compression to use, or raise BadArgument."""
     if format not in COMPRESSIONS:
         raise BadArgument(f"format is one of {', '.join(COMPRESSIONS)}; found {format!r}.")
     if format == "jsonb" and compression == DEFAULT_COMPRESSION:
@@ -46,11 +45,7 @@ def check_format(format: str, compression: str) -> str:
 
 
 def encode(frame: pd.DataFrame, format: str, compression: str) -> memoryview:
-    """Turn a frame into bytes.
-
-    Raises:
-        LossyFormat: The format can't hold the frame.
-    """
+    """Turn a frame into bytes, or raise LossyFormat if the format can't hold it."""
     frame = frame.copy(deep=False)
     frame.attrs = {}
     try:
@@ -64,10 +59,8 @@ def encode(frame: pd.DataFrame, format: str, compression: str) -> memoryview:
 def losses(frame: pd.DataFrame, data: memoryview, format: str, compression: str) -> list[str]:
     """Read an encoded frame back and tell, by column, what differs from the original.
 
-    A pickle is not read back: it keeps all that Python can pickle, and reading it runs it.
-
-    Raises:
-        LossyFormat: It can't be read back.
+    A pickle is not read back: it keeps all that Python can pickle, and reading it runs it. What
+    can't be read back raises LossyFormat.
     """
     if format == "pickle":
         return []
@@ -78,17 +71,15 @@ def losses(frame: pd.DataFrame, data: memoryview, format: str, compression: str)
 
 
 def decode(data: memoryview, format: str, compression: str) -> pd.DataFrame:
-    """Turn bytes into a frame. Only `format="pickle"` unpickles.
+    """Turn bytes into a frame, or raise whatever pandas or pyarrow say of bytes that are not of it.
 
-    Raises:
-        Exception: Whatever pandas or pyarrow say of bytes that are not of this format.
+    Only `format="pickle"` unpickles.
     """
-    buffer = pa.py_buffer(data)
+    source: Any = pa.BufferReader(pa.py_buffer(data))
     if format == "parquet":
-        return pq.ParquetFile(buffer).read().to_pandas()
+        return pq.ParquetFile(source).read().to_pandas()
     if format == "feather":
-        return pa.feather.read_table(pa.BufferReader(buffer)).to_pandas()
-    source: Any = pa.BufferReader(buffer)
+        return pa.feather.read_table(source).to_pandas()
     if compression != "none":
         source = pa.CompressedInputStream(source, compression)
     if format == "pickle":
@@ -97,6 +88,89 @@ def decode(data: memoryview, format: str, compression: str) -> pd.DataFrame:
             raise TypeError(f"a {type(frame).__name__} and no DataFrame")
         return frame
     return pd.read_json(io.BytesIO(source.read()), orient="table", precise_float=True)
+
+
+def differences(frame: pd.DataFrame, back: pd.DataFrame) -> list[str]:
+    """Tell what of a frame is not the same in another one, `attrs` aside: a text each, or `[]`."""
+    losses = []
+    if type(frame) is not type(back):
+        losses.append(f"the class {type(frame).__name__} became {type(back).__name__}")
+    if frame.flags.allows_duplicate_labels != back.flags.allows_duplicate_labels:
+        losses.append("the flag allows_duplicate_labels")
+    if frame.shape != back.shape:
+        return [*losses, f"{frame.shape} rows and columns became {back.shape}"]
+    losses += _index("the column names", frame.columns, back.columns)
+    losses += _index("the index", frame.index, back.index)
+    for place, name in enumerate(frame.columns):
+        columns = (_array(each.iloc[:, place]) for each in (frame, back))
+        losses += [f"column {name!r}: {loss}" for loss in _values(*columns)]
+    return losses
+
+
+def _index(what: str, before: Any, after: Any) -> list[str]:
+    if type(before) is not type(after) or before.nlevels != after.nlevels:
+        return [f"{what}: {type(before).__name__} became {type(after).__name__}"]
+    losses = []
+    if repr(before.names) != repr(after.names):
+        losses.append(f"named {[*before.names]} became {[*after.names]}")
+    if getattr(before, "freq", None) != getattr(after, "freq", None):
+        losses.append(f"frequency {before.freq} became {after.freq}")
+    for level in range(before.nlevels):
+        losses += _values(*(_array(index.get_level_values(level)) for index in (before, after)))
+    return [f"{what}: {loss}" for loss in losses]
+
+
+def _array(values: Any) -> Any:
+    return values.to_numpy() if isinstance(values.dtype, np.dtype) else values.array
+
+
+def _values(before: Any, after: Any) -> list[str]:
+    if len(before) != len(after):
+        return [f"{len(before)} values became {len(after)}"]
+    categorical = pd.CategoricalDtype
+    if isinstance(before.dtype, categorical) and isinstance(after.dtype, categorical):
+        losses = _values(_array(before.categories), _array(after.categories))
+        if before.ordered != after.ordered:
+            losses.append(f"ordered {before.ordered} became {after.ordered}")
+        if losses:
+            return [f"categories: {loss}" for loss in losses]
+        same = before.codes == after.codes
+    elif before.dtype != after.dtype or repr(before.dtype) != repr(after.dtype):
+        name = repr if str(before.dtype) == str(after.dtype) else str
+        return [f"dtype {name(before.dtype)} became {name(after.dtype)}"]
+    elif isinstance(before.dtype, np.dtype) and before.dtype != object:
+        same = (before == after) | ((before != before) & (after != after))
+        if before.dtype.kind == "f":
+            same &= (np.signbit(before) == np.signbit(after)) | (before != 0)
+    elif isinstance(before.dtype, pd.StringDtype):
+        lacking = before.isna(), after.isna()
+        equal = (before == after) & ~(lacking[0] | lacking[1])  # without any NA
+        same = np.asarray(equal, dtype=bool) | lacking[0] & lacking[1]
+    else:
+        same = np.array([_same(*pair) for pair in zip(before, after, strict=True)], dtype=bool)
+    different = np.flatnonzero(~same)
+    if not len(different):
+        return []
+    row, count = different[0], f"{len(different)} of {len(same)} values differ"
+    first, second = (
+        float(value) if isinstance(value, np.floating) else value
+        for value in (before[row], after[row])
+    )
+    return [f"{count}, in row {row} {first!r} became {second!r}"]
+
+
+def _same(before: Any, after: Any) -> bool:
+    """Whether two objects are the same, down to the types of what is in them."""
+    if type(before) is not type(after):
+        return False
+    if isinstance(before, np.ndarray):
+        alike = before.dtype == after.dtype and before.shape == after.shape
+        return alike and _same(before.tolist(), after.tolist())
+    if isinstance(before, dict):
+        return _same([*before.items()], [*after.items()])
+    if isinstance(before, (list, tuple)):
+        return len(before) == len(after) and all(map(_same, before, after))
+    return repr(before) == repr(after)
 
 
 def describe(frame: pd.DataFrame, format: str, data: memoryview) -> str:
@@ -129,15 +203,12 @@ def read_columns(
 
     Args:
         size: The file's size in bytes.
-        description: From `describe`.
+        description: From `describe`; a part that does not fit to it is a ValueError.
         fetch: Returns the bytes from one place up to another.
         choose: Returns the positions of the wanted columns among all names.
 
     Returns:
         The columns, with the number of bytes fetched in `attrs["bytes_moved"]`.
-
-    Raises:
-        ValueError: A part is not what was written.
     """
     file = np.zeros(size, dtype=np.uint8)  # memory that is never written to is never taken
     view, footer = file.data, description["footer"]
@@ -205,17 +276,14 @@ def _json(frame: pd.DataFrame) -> bytes:
 def _refusal(frame: pd.DataFrame, format: str, error: Exception) -> LossyFormat:
     """Name the columns that the format can't hold, and a format that can."""
     culprits = []
-    try:
+    with suppress(Exception):  # names that pandas can't even list
         for place, label in enumerate(frame.columns):
-            alone = frame.iloc[:, [place]].reset_index(drop=True)
             try:
-                data = _encode(alone, format, "none")
+                alone = _encode(frame.iloc[:, [place]].reset_index(drop=True), format, "none")
                 if format != "pickle":
-                    decode(data, format, "none")
+                    decode(alone, format, "none")
             except Exception:
                 culprits.append(repr(label))
-    except Exception:
-        culprits = []  # names that pandas can't even list
     what = f"column {', '.join(culprits[:5])}" if culprits else "names or an index"
     advice = "Change that" + (', or put it with format="pickle".' if format != "pickle" else ".")
     return LossyFormat(

@@ -1,9 +1,7 @@
 """DataFrameStore: whole frames under a name, each put is a new version, none ever changes."""
 
-import hashlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from numbers import Integral
@@ -20,7 +18,6 @@ from carlib.errors import (
     CarlibError,
     DamagedData,
     LossyFormat,
-    NotFound,
     PickleNotAllowed,
 )
 from carlib.store import blob, formats
@@ -34,46 +31,17 @@ TOO_LARGE = (
     "What is too large, put in several parts, each under a name of its own; or write a file with "
     "frame.to_parquet(path) and keep its path in a table."
 )
-# A row that another tool has inserted counts as well.
-NEXT_VERSION = text("""
-INSERT INTO dataframe_store_name AS n (name, last_version)
-SELECT :name, coalesce(max(version), 0) + 1 FROM dataframe_store WHERE name = :name
-ON CONFLICT (name) DO UPDATE SET last_version = greatest(n.last_version + 1, excluded.last_version)
-RETURNING last_version
-""")
-# The row without its bytes and its document.
-FIND = """
-SELECT name, version, format, compression, "rows", columns, bytes, sha256, created_at,
-    coalesce(schema, '{}') AS schema, coalesce(octet_length(data), 0) AS actual_bytes
-FROM dataframe_store WHERE name = :name
-"""
-NEWEST = "ORDER BY version DESC LIMIT 1"
-OF_VERSION = "AND version = :version"
-DELETE = "DELETE FROM dataframe_store WHERE name = :name "
-# The sizes of values stored out of line are in their pointers: no byte of them is read.
-LIST = text("""
-SELECT name, version, format, compression, "rows", columns, bytes,
-    coalesce(pg_column_size(data), 0) + coalesce(pg_column_size(document), 0) AS stored_bytes,
-    created_at
-FROM dataframe_store ORDER BY name COLLATE "C", version
-""")
+LISTED: Any = dict.fromkeys(("version", "rows", "columns", "bytes", "stored_bytes"), "int64")
+LISTED |= {"created_at": "datetime64[us, UTC]"}
 
 
 @dataclass(frozen=True)
 class StoredFrame:
     """What a put stored.
 
-    Attributes:
-        name: The frame's name.
-        version: Its version, from 1.
-        format: One of pickle, json, jsonb, parquet, feather.
-        compression: One of none, snappy, gzip, zstd, lz4.
-        rows: The number of rows.
-        columns: The number of columns.
-        bytes: The size of what was stored; for jsonb, of the document's text.
-        sha256: The checksum of these bytes, as 64 hexadecimal digits.
-        created_at: When it was stored, by the server's clock.
-        losses: What is different when it is read back, as accepted; else empty.
+    `version` counts from 1, `created_at` is by the server's clock. `bytes` is the size of what was
+    stored, `sha256` its checksum as 64 hexadecimal digits; for jsonb, of the document's text.
+    `losses` tells what will be different when it is read back, as accepted.
     """
 
     name: str
@@ -137,8 +105,7 @@ class DataFrameStore:
             LossyFormat: The format can't hold the frame, its bytes are more than a row can hold (1
                 GB; 256 MB of rows for jsonb), or it would come back different; then `.losses` says
                 in which columns and how.
-            WriteFailed: A lock of another session, a full disk or the end of the session prevents
-                it.
+            WriteFailed: Another session's lock, a full disk or the end of the session prevents it.
         """
         _check(name)
         if not isinstance(frame, pd.DataFrame):
@@ -154,7 +121,7 @@ class DataFrameStore:
                 f"written. {TOO_LARGE}"
             )
         if format == "jsonb":
-            data = self._as_jsonb(data)
+            data = _as_jsonb(self._engine, data)
         losses = formats.losses(frame, data, format, compression)
         if losses and accept_loss is not True:
             raise LossyFormat(
@@ -167,8 +134,9 @@ class DataFrameStore:
             "name": name, "format": format, "compression": compression, "rows": len(frame),
             "columns": frame.shape[1], "schema": formats.describe(frame, format, data),
         }  # fmt: skip
-        row = self._insert(values, data)._asdict() | {"losses": tuple(losses)}
-        return StoredFrame(**{field.name: row[field.name] for field in fields(StoredFrame)})
+        with read_committed(self._engine) as connection:
+            row = blob.insert(connection, values, data)
+        return StoredFrame(*(*row[:9], tuple(losses)))
 
     def get(
         self,
@@ -199,22 +167,19 @@ class DataFrameStore:
             BadArgument: It has no such column, or one is asked for twice.
         """
         _check(name, version)
-        with _one_snapshot(self._engine) as connection:
-            row = _find(connection, name, version)
+        with blob.one_snapshot(self._engine) as connection:
+            row = blob.find(connection, name, version)
             _check_readable(row, allow_pickle)
-            choose = partial(_positions, columns, row)
-            with _damage(row):
-                # A row that another tool has inserted lacks the checksums of its parts.
-                if columns is not None and row.format == "parquet" and "footer" in row.schema:
-                    fetch = partial(blob.fetch, connection, row)
-                    return formats.read_columns(row.actual_bytes, row.schema, fetch, choose)
-                data = _read(connection, row)
-        with _damage(row):
-            frame = formats.decode(data, row.format, row.compression)
-        if columns is not None:
-            frame = frame.iloc[:, choose(frame.columns)]
-            frame.attrs["bytes_moved"] = len(data)
-        return frame
+            try:
+                return _load(connection, row, columns)
+            except (CarlibError, DBAPIError, psycopg2.Error, MemoryError):
+                raise
+            except Exception as error:  # of any type: pandas, pyarrow and pickle have many
+                raise DamagedData(
+                    f"Expected {_describe(row)} as it was written; it can't be read: {error}. "
+                    "Bring the row back from a backup, or delete this version and get an older "
+                    "one. A pickle also needs the libraries that wrote it."
+                ) from error
 
     def list(self) -> pd.DataFrame:
         """Show what is stored, without reading any of it.
@@ -224,100 +189,52 @@ class DataFrameStore:
             blob's size), stored_bytes (in the table, after TOAST), created_at.
         """
         with self._engine.connect() as connection:
-            result = connection.execute(LIST)
-            frame = pd.DataFrame(result.all(), columns=list(result.keys()))
-        whole = ("version", "rows", "columns", "bytes", "stored_bytes")
-        instants = pd.to_datetime(frame["created_at"], utc=True).dt.as_unit("us")
-        return frame.astype(dict.fromkeys(whole, "int64")).assign(created_at=instants)
+            return pd.read_sql(blob.LIST, connection, dtype=LISTED)
 
     def delete(self, name: str, version: int | None = None) -> int:
-        """Delete a version of a frame, or all of them.
+        """Delete a version of a frame, or all of them, and return how many that were.
 
         Their numbers are not used again.
 
-        Returns:
-            How many versions were deleted.
-
         Raises:
             NotFound: There was none.
-            WriteFailed: As for `put`.
         """
         _check(name, version)
-        query = text(DELETE if version is None else DELETE + OF_VERSION)
         with read_committed(self._engine) as connection:
-            count = connection.execute(query, {"name": name, "version": version}).rowcount
-            if not count:
-                raise _not_found(name, version)
-        return count
-
-    def _insert(self, values: Mapping[str, Any], data: memoryview) -> Row:
-        """Add a row with the next version of its name, and return it without its bytes."""
-        sizes = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-        content = {"data": data}
-        if values["format"] == "jsonb":
-            content = {"document": memoryview(b"\1" + data)}  # the version of its binary form
-        with read_committed(self._engine) as connection:
-            version = connection.scalar(NEXT_VERSION, {"name": values["name"]})
-            blob.insert(connection, {**values, "version": version, **sizes, **content})
-            return _find(connection, values["name"], version)
-
-    def _as_jsonb(self, data: memoryview) -> memoryview:
-        """The document's text as the server gives it out: it writes numbers in its own way."""
-        query = text("SELECT CAST(CAST(:document AS jsonb) AS text)")
-        with read_committed(self._engine) as connection:
-            try:
-                document = connection.scalar(query, {"document": str(data, "utf8")})
-            except DBAPIError as error:
-                if not isinstance(error.orig, NOT_IN_JSONB):
-                    raise
-                refusal = error.orig.diag
-                raise LossyFormat(
-                    "Expected a document that JSONB can hold, with at most 256 MiB of rows; "
-                    f"PostgreSQL refused it: {refusal.message_primary} "
-                    f"({refusal.message_detail or 'too large'}). Nothing was written. Put the "
-                    f'frame with format="json" or format="parquet". {TOO_LARGE}'
-                ) from error
-        return memoryview(document.encode())
+            return blob.delete(connection, name, version)
 
 
-@contextmanager
-def _one_snapshot(engine: Engine) -> Iterator[Connection]:
-    """A transaction in which a row and its bytes belong together, whoever deletes meanwhile."""
-    options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-    with engine.connect().execution_options(**options) as connection, connection.begin():
-        yield connection
-
-
-@contextmanager
-def _damage(row: Row) -> Iterator[None]:
-    """Name what pandas, pyarrow or pickle say of bytes that they can't read."""
-    try:
-        yield
-    except (CarlibError, DBAPIError, psycopg2.Error, MemoryError):
-        raise
-    except Exception as error:  # of any type: they have many
-        raise DamagedData(
-            f"Expected {_describe(row)} as it was written; it can't be read: {error}. Bring the "
-            "row back from a backup, or delete this version and get an older one. A pickle also "
-            "needs the libraries that wrote it."
-        ) from error
-
-
-def _find(connection: Connection, name: str, version: int | None) -> Row:
-    """Find a version, or the newest one."""
-    query = text(FIND + (NEWEST if version is None else OF_VERSION))
-    row = connection.execute(query, {"name": name, "version": version}).one_or_none()
-    if row is None:
-        raise _not_found(name, version)
-    return row
-
-
-def _read(connection: Connection, row: Row) -> memoryview:
-    """Fetch all bytes of a row, or its document's text, and check them."""
+def _load(connection: Connection, row: Row, columns: Sequence[object] | None) -> pd.DataFrame:
+    choose = partial(_positions, columns, row)
+    # A row that another tool has inserted lacks the checksums of its parts.
+    if columns is not None and row.format == "parquet" and "footer" in row.schema:
+        fetch = partial(blob.fetch, connection, row)
+        return formats.read_columns(row.actual_bytes, row.schema, fetch, choose)
     data = blob.fetch_all(connection, row)
-    if hashlib.sha256(data).hexdigest() != row.sha256:
-        raise ValueError("another checksum of its bytes")
-    return data
+    frame = formats.decode(data, row.format, row.compression)
+    if columns is not None:
+        frame = frame.iloc[:, choose(frame.columns)]
+        frame.attrs["bytes_moved"] = len(data)
+    return frame
+
+
+def _as_jsonb(engine: Engine, data: memoryview) -> memoryview:
+    """The document's text as the server gives it out: it writes numbers in its own way."""
+    query = text("SELECT CAST(CAST(:document AS jsonb) AS text)")
+    try:
+        with read_committed(engine) as connection:
+            document = connection.scalar(query, {"document": str(data, "utf8")})
+    except DBAPIError as error:
+        if not isinstance(error.orig, NOT_IN_JSONB):
+            raise
+        refusal = error.orig.diag
+        raise LossyFormat(
+            "Expected a document that JSONB can hold, with at most 256 MiB of rows; PostgreSQL "
+            f"refused it: {refusal.message_primary} ({refusal.message_detail or 'too large'}). "
+            'Nothing was written. Put the frame with format="json" or format="parquet". '
+            f"{TOO_LARGE}"
+        ) from error
+    return memoryview(document.encode())
 
 
 def _check(name: Any, version: Any = None) -> None:
@@ -350,7 +267,6 @@ def _check_readable(row: Row, allow_pickle: bool) -> None:
 
 
 def _positions(columns: Any, row: Row, labels: pd.Index) -> list[int]:
-    """Where the wanted columns stand."""
     places = {label: place for place, label in enumerate(labels)}
     try:
         unknown = [name for name in columns if name not in places]
@@ -367,11 +283,3 @@ def _positions(columns: Any, row: Row, labels: pd.Index) -> list[int]:
 
 def _describe(row: Row) -> str:
     return f"the frame {row.name!r}, version {row.version} ({row.format})"
-
-
-def _not_found(name: str, version: int | None) -> NotFound:
-    which = "" if version is None else f" in version {version}"
-    return NotFound(
-        f"Expected a frame stored as {name!r}{which}; found none. The store's list() shows what "
-        "is there."
-    )

@@ -5,6 +5,7 @@ import io
 import json
 import os
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from store_exact import differences
 from store_faults import SMALL, Trap, damage, run, wide
 
 from carlib.errors import DamagedData
+from carlib.interrupts import InterruptibleCursor
 from carlib.store import blob
 from carlib.store.formats import describe, encode, read_columns
 from carlib.store.store import DataFrameStore
@@ -133,22 +135,24 @@ def test_the_parts_of_a_file_have_their_checksums_in_the_table(store, engine):
 
 
 def test_pieces_are_bounded(store, monkeypatch):
-    largest = []
-    sink, source = blob._Sink.write, blob._Source.read
+    sizes = []
+    copy = InterruptibleCursor.copy_expert
 
-    def write(self, message):
-        largest.append(len(message))
-        return sink(self, message)
+    def copy_expert(cursor, command, file, *size):
+        def write(message):
+            sizes.append(len(message))
+            return file.write(message)
 
-    def read(self, size):
-        piece = source(self, size)
-        largest.append(len(piece))
-        return piece
+        def read(size):
+            piece = file.read(size)
+            sizes.append(len(piece))
+            return piece
 
-    monkeypatch.setattr(blob._Sink, "write", write)
-    monkeypatch.setattr(blob._Source, "read", read)
+        copy(cursor, command, SimpleNamespace(read=read, write=write), *size)
+
+    monkeypatch.setattr(InterruptibleCursor, "copy_expert", copy_expert)
     frame = wide(100_000, 10)
     store.put("x", frame, compression="none")
     assert differences(frame, store.get("x")) == []
-    assert max(largest) <= blob.PIECE + 100
-    assert sum(largest) > 16_000_000
+    assert max(sizes) <= blob.PIECE + 100
+    assert sum(sizes) > 16_000_000

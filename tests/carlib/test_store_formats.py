@@ -15,8 +15,8 @@ from store_frames import COLUMNS, FORMATS, frames
 from carlib.connection import connect
 from carlib.errors import BadArgument, LossyFormat
 from carlib.store import store as store_module
-from carlib.store.differences import differences as told
 from carlib.store.formats import COMPRESSIONS, decode, encode, losses
+from carlib.store.formats import differences as told
 from carlib.store.store import DataFrameStore
 
 ARROW, TEXT = ("parquet", "feather"), ("json", "jsonb")
@@ -279,6 +279,9 @@ def test_all_that_can_differ_is_told():
         pairs.append(frames)
         if type(one[0]) in (int, float):
             pairs.append([made.infer_objects() for made in frames])
+    for kind in ("str", "string"):
+        texts = [pd.Series(["x", text], dtype=kind) for text in ("y", None)]
+        pairs += [[pd.DataFrame({"a": each}) for each in pair] for pair in (texts, texts[::-1])]
     zones = [pd.date_range("2024", periods=2, tz=zone) for zone in ("UTC", "Etc/UCT")]
     pairs.append([pd.DataFrame({"t": zone}) for zone in zones])
     days = pd.DataFrame({"a": [1, 2]}, index=pd.date_range("2024", periods=2))

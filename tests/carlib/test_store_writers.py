@@ -12,7 +12,8 @@ from store_exact import differences
 from worker_process import Worker, put_frame, schema_of, work_at_once
 
 from carlib.errors import NotFound, WriteFailed
-from carlib.store.store import NEXT_VERSION, DataFrameStore
+from carlib.store.blob import NEXT_VERSION
+from carlib.store.store import DataFrameStore
 
 FRAME = pd.DataFrame({"a": range(1000)})
 FORMATS = ("parquet", "jsonb")
