@@ -30,7 +30,6 @@ from carlib.cars import (
     sample_delta,
 )
 from carlib.connection import connect
-from carlib.diagram import entity_relationship_diagram
 from carlib.errors import CarlibError
 from carlib.history.archive import ArchiveReport, archive_history
 from carlib.history.changes import delete_car, update_car
@@ -42,7 +41,7 @@ from carlib.lookup import get_car
 from carlib.models import CarBrand, CarInfo, CarInfoHistory, CarModel, LoadLog
 from carlib.store.compare import compare_formats
 from carlib.store.store import DataFrameStore, StoredFrame
-from carlib.tables import Base, create_tables
+from carlib.tables import Base, create_tables, entity_relationship_diagram
 
 __all__ = [
     "ArchiveReport",

@@ -22,7 +22,7 @@ EFFECTS = {
     "BufferedWriter.__exit__", "Connection.__exit__", "Connection.execute", "Connection.scalar",
     "Connection.scalars", "ParquetFile.__init__", "ParquetWriter.__exit__",
     "ParquetWriter.write_table", "Path.mkdir", "Path.open", "Path.replace", "Table.create",
-    "TemporaryDirectory.__exit__", "TransactionalContext.__exit__", "_Pieces.write", "checksum",
+    "TemporaryDirectory.__exit__", "TransactionalContext.__exit__", "stream_query.<locals>.write", "checksum",
     "cursor.copy_expert", "fsync",
 }  # fmt: skip
 
