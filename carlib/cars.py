@@ -1,13 +1,12 @@
-"""Cars to practice with: a handful, or millions.
+"""Cars to practice with: the handful that the lessons talk about, or millions that are made up.
 
-A cars frame has one row a car and the columns `COLUMNS`. These functions make one:
-
-- `sample_cars`, `sample_delta`: the three cars that the lessons talk about, checked by eye.
-- `generate_cars`: as many as wanted, of real brands and models, with valid VINs.
-- `generate_delta`: the same cars some time later, some of them changed, and some new ones.
-- `read_cars`, and `iter_cars` for a large file: a file of one's own (they live in `carlib.files`).
+A vehicle identification number (VIN) has 17 characters (ISO 3779): the manufacturer (positions 1-3,
+the WMI of ISO 3780), a description of the car (4-8), a check digit (9), the model year (10), the
+plant (11) and a serial number (12-17). The check digit is that of 49 CFR 565.15. North America
+demands it; a real VIN from Europe can fail the check.
 """
 
+import unicodedata
 from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
@@ -18,39 +17,35 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from carlib import vin
 from carlib.errors import BadArgument
 from carlib.files import iter_cars as iter_cars
 from carlib.files import read_cars as read_cars
 
 COLUMNS = ("brand", "model", "vin", "engine_size", "color", "price", "status")
-"""The columns of a cars frame, in their order.
-
-Text is pandas' `str`, `engine_size` float64 (litres, NaN for electric cars), `status` bool (True
-means available). `price` is a number: int64 in the samples, where all prices are whole, and float64
-wherever cents may occur.
-"""
 
 # Shares in percent. The colors follow paint makers' surveys: four of five cars are colorless.
 _COLORS = {
     "White": 32, "Black": 20, "Gray": 18, "Silver": 10, "Blue": 9, "Red": 5,
     "Green": 2, "Brown": 1, "Beige": 1, "Orange": 1, "Yellow": 1,
 }  # fmt: skip
-_NEWEST_YEAR = 2025
-_YEARS = (8, 9, 9, 9, 8, 8, 8, 7, 7, 6, 6, 5, 4, 3, 3)  # model years, from the newest backwards
+_YEAR_CODES = "SRPNMLKJHGFEDCB"  # of the model years 2025 back to 2011, and their shares and worth
+_YEARS = (8, 9, 9, 9, 8, 8, 8, 7, 7, 6, 6, 5, 4, 3, 3)
 _WORTH = (1000, 820, 710, 620, 545, 480, 425, 375, 330, 290, 260, 230, 205, 185, 165)  # per mille
 _STEPS = {50_00: 60, 10_00: 30, 1: 10}  # cents that a price is rounded to: some sellers count cents
 _AVAILABLE = {True: 85, False: 15}
 
-_STRIDE = 673_038_013  # shares no factor with vin.CAPACITY, so stepping by it visits every number
+_ALPHABET = "0123456789ABCDEFGHJKLMNPRSTUVWXYZ"  # of VINs: I, O and Q are too like 1 and 0
+_VALUES = "012345678912345678123457923456789"  # of the characters above, for the check digit
+_WEIGHTS = (8, 7, 6, 5, 4, 3, 2, 10, 0, 9, 8, 7, 6, 5, 4, 3, 2)
+CAPACITY = len(_ALPHABET) ** 2 * 1_000_000  # position 8, the plant, and a serial of six digits
+_STRIDE = 673_038_013  # shares no factor with CAPACITY, so stepping by it visits every number
 
 
 def sample_cars() -> pd.DataFrame:
     """Return the two cars of the initial load.
 
     Returns:
-        A cars frame of 2 rows and the columns `COLUMNS`; a new one at each call. The prices are
-        int64, so they print as a person writes them: 15000.
+        A cars frame of 2 rows. The prices are int64, so they print as a person writes them: 15000.
     """
     toyota = ("Toyota", "Corolla", "ABC123", 2.0, "Red", 15000, True)
     honda = ("Honda", "Civic", "DEF456", 1.5, "Blue", 13000, False)
@@ -68,15 +63,13 @@ def sample_delta() -> pd.DataFrame:
 
 
 def generate_cars(rows: int, seed: int = 0, *, start: int = 0) -> pd.DataFrame:
-    """Make up cars of real brands and models, each with a VIN of its own.
+    """Make up cars of real brands and models, each with a valid VIN of its own.
 
-    Every seed stands for one endless list of cars, of which this returns a piece: fewer rows are
-    the beginning of more rows, and two pieces that do not overlap share no VIN. So ten million cars
-    can be made a piece at a time. Lists of different seeds can have VINs in common.
+    Every seed stands for one list of 1,089,000,000 cars, of which this returns a piece: two pieces
+    that do not overlap share no VIN. Lists of different seeds can have VINs in common.
 
     Brands, models, engines and base prices come from `carlib/catalogue.csv`. The price falls with
-    the car's age, which only the VIN tells (position 10, model years 2011 to 2025, also for models
-    that were not built in that year).
+    the car's age, which only the VIN tells (position 10, model years 2011 to 2025).
 
     Args:
         rows: How many cars.
@@ -84,20 +77,19 @@ def generate_cars(rows: int, seed: int = 0, *, start: int = 0) -> pd.DataFrame:
         start: How many cars of the list to skip.
 
     Returns:
-        A cars frame with the index 0 to `rows` - 1. `engine_size` is float64 in litres, NaN for
-        electric cars; `price` float64 with at most two decimals; nothing else is missing.
+        A cars frame: brand, model, vin and color as text, `engine_size` float64 (litres, NaN for
+        electric cars), `price` float64 with at most two decimals, `status` bool (True: available).
 
     Raises:
-        BadArgument: An argument is not a whole number, is negative, or goes beyond
-            `vin.CAPACITY` cars.
+        BadArgument: An argument is no whole number from 0, or goes beyond the end of the list.
     """
     for name, value in {"rows": rows, "seed": seed, "start": start}.items():
         if isinstance(value, bool) or not isinstance(value, Integral) or value < 0:
             raise BadArgument(f"{name} is a whole number, 0 or more; found {value!r}.")
     rows, seed, start = int(rows), int(seed), int(start)
-    if start + rows > vin.CAPACITY:
+    if start + rows > CAPACITY:
         raise BadArgument(
-            f"A seed has {vin.CAPACITY:,} cars; found start + rows = {start + rows:,}. "
+            f"A seed has {CAPACITY:,} cars; found start + rows = {start + rows:,}. "
             "Take fewer rows, or another seed."
         )
     known = _catalogue()
@@ -117,15 +109,14 @@ def generate_cars(rows: int, seed: int = 0, *, start: int = 0) -> pd.DataFrame:
 
     cents = known.prices[model] * (1000 + 25 * engine) * np.array(_WORTH)[age] * luck // 1000**3
     cents = np.maximum((cents + step // 2) // step * step, 500_00)
-    year_codes = [ord(vin.year_code(_NEWEST_YEAR - years)) for years in range(len(_YEARS))]
-    offset = int(np.random.SeedSequence([seed, 1]).generate_state(1, np.uint64)[0]) % vin.CAPACITY
-    numbers = (np.arange(start, start + rows) * _STRIDE + offset) % vin.CAPACITY
+    offset = int(np.random.SeedSequence([seed, 1]).generate_state(1, np.uint64)[0]) % CAPACITY
+    numbers = (np.arange(start, start + rows) * _STRIDE + offset) % CAPACITY
 
     names = known.names.take(pa.array(model))
     columns = {
         "brand": names["brand"],
         "model": names["model"],
-        "vin": vin.assemble(known.prefixes[variant], np.array(year_codes, np.uint8)[age], numbers),
+        "vin": _vins(known.prefixes[variant], _codes(_YEAR_CODES)[age], numbers),
         "engine_size": known.litres[variant],
         "color": pa.array(list(_COLORS), pa.large_string()).take(pa.array(color)),
         "price": cents / 100,
@@ -140,7 +131,7 @@ def generate_delta(
     """Make up what a source would send some time later: the same cars, some changed, some new.
 
     Of the changed cars, seven in ten have another price, up to a tenth up or down; the others are
-    sold or come back, which turns their status around, and one in ten is painted anew as well.
+    sold or come back, and one in ten is painted anew as well.
 
     Args:
         cars: The cars as they are known, in a cars frame.
@@ -204,7 +195,7 @@ def _catalogue() -> _Catalogue:
     sizes = models["engine_sizes"].str.split("|")
     engines = np.array([len(each) for each in sizes])
     prefixes = [
-        wmi + vin.descriptor(model, number if size else -1)
+        wmi + _descriptor(model, number if size else -1)
         for wmi, model, each in zip(models["wmi"], models["model"], sizes, strict=True)
         for number, size in enumerate(each)
     ]
@@ -215,8 +206,48 @@ def _catalogue() -> _Catalogue:
         begins=np.cumsum(engines) - engines,
         popular=np.repeat(np.arange(len(models)), models["popularity"]),
         litres=pd.to_numeric(sizes.explode()).to_numpy(np.float64),
-        prefixes=np.frombuffer("".join(prefixes).encode("ascii"), np.uint8).reshape(-1, 7),
+        prefixes=_codes("".join(prefixes)).reshape(-1, 7),
     )
+
+
+def _descriptor(model: str, engine: int) -> str:
+    """A VIN's positions 4-7: the model's first three letters or digits, then its engine.
+
+    Real descriptors are each manufacturer's secret. This one can be read: the Škoda Fabia is FAB.
+    Accents are dropped, I, O and Q become 1, 0 and 9; the engine -1 stands for an electric car.
+    """
+    plain = unicodedata.normalize("NFKD", model).upper().translate(str.maketrans("IOQ", "109"))
+    letters = "".join(character for character in plain if character in _ALPHABET)
+    return letters[:3].ljust(3, "Z") + ("E" if engine < 0 else _ALPHABET[engine + 1])
+
+
+def _codes(characters: str) -> np.ndarray:
+    return np.frombuffer(characters.encode("ascii"), np.uint8)
+
+
+def _vins(prefixes: np.ndarray, years: np.ndarray, numbers: np.ndarray) -> pa.LargeStringArray:
+    """Build valid VINs, one a row; different `numbers` give different VINs, whatever the rest.
+
+    `prefixes` (of shape (rows, 7)) and `years` are ASCII codes, `numbers` are below `CAPACITY`.
+    """
+    alphabet = _codes(_ALPHABET)
+    vins = np.empty((len(numbers), len(_WEIGHTS)), np.uint8)
+    vins[:, :7] = prefixes
+    vins[:, 8] = ord("0")  # its weight is 0
+    vins[:, 9] = years
+    for position in range(16, 10, -1):
+        numbers, digit = np.divmod(numbers, 10)
+        vins[:, position] = alphabet[digit]
+    line, plant = np.divmod(numbers, len(_ALPHABET))
+    vins[:, 7], vins[:, 10] = alphabet[line], alphabet[plant]
+    values = np.zeros(128, np.uint16)
+    values[alphabet] = [int(digit) for digit in _VALUES]
+    vins[:, 8] = _codes("0123456789X")[values[vins] @ np.array(_WEIGHTS, np.uint16) % 11]
+
+    # The codes are Arrow's text already: one buffer of characters, and where each text begins.
+    begins = np.arange(0, vins.size + 1, len(_WEIGHTS), dtype=np.int64)
+    buffers = pa.py_buffer(begins), pa.py_buffer(vins.reshape(-1))
+    return pa.LargeStringArray.from_buffers(len(vins), *buffers)
 
 
 def _share(bits: np.ndarray, skip: int, width: int, parts: int | np.ndarray) -> np.ndarray:

@@ -12,6 +12,9 @@ import pandas as pd
 class CarlibError(Exception):
     """Base of every error that carlib raises on purpose."""
 
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""  # the message, without what comes with it
+
 
 class ServerError(CarlibError):
     """The embedded PostgreSQL could not be initialized, started or stopped."""
@@ -52,9 +55,6 @@ class RejectedRows(CarlibError, ValueError):
         super().__init__(message, rejected)  # both, so that a copied or pickled error has both
         self.rejected = rejected
 
-    def __str__(self) -> str:
-        return self.args[0]
-
 
 class BatchConflict(CarlibError, ValueError):
     """A batch of that name was loaded before, with other content."""
@@ -73,10 +73,9 @@ class VinTaken(CarlibError, ValueError):
 
 
 class WriteFailed(CarlibError):
-    """The database did not make a change: nothing of it is there, or the message says to look.
+    """A held lock, a full disk, an ended session or a trigger prevented a change.
 
-    Somebody else held a lock for too long, the disk is full, the session was ended, or a trigger or
-    a policy prevents it.
+    Nothing of it is there, or the message says to look.
     """
 
 
@@ -85,10 +84,7 @@ class NotFound(CarlibError, LookupError):
 
 
 class DamagedData(CarlibError):
-    """What is stored, in a table or in an archived file, is not what was written.
-
-    Its checksum differs, a part is missing, or it is in a format that nothing here can read.
-    """
+    """What is stored, in a table or in an archived file, is not what was written."""
 
 
 class PickleNotAllowed(CarlibError):
@@ -98,16 +94,12 @@ class PickleNotAllowed(CarlibError):
 class LossyFormat(CarlibError, ValueError):
     """The format can't hold the frame, or would bring it back different. Nothing was written.
 
-    `.losses` holds what would be lost, one text for each difference; it is empty where the format
-    can't hold the frame at all.
+    `.losses` has one text for each difference; none where it can't hold the frame at all.
     """
 
     def __init__(self, message: str, losses: Sequence[str] = ()) -> None:
-        super().__init__(message, list(losses))  # both, so that a copied or pickled error has both
+        super().__init__(message, list(losses))  # both, as above
         self.losses = list(losses)
-
-    def __str__(self) -> str:
-        return self.args[0]
 
 
 class IncompleteAnswer(UserWarning):

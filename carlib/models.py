@@ -1,12 +1,9 @@
 """The five tables of the workbook as SQLAlchemy models.
 
-`CarBrand` has many `CarModel`, a `CarModel` has many `CarInfo`. One word has two meanings here: a
-row of ``car_model`` is a model of car (the Corolla), while a class of this module is a model in
-SQLAlchemy's sense, the description of a table.
-
-Two tables remember: `LoadLog` what was loaded when, `CarInfoHistory` the *replaced* values of each
-changed or deleted car, never the new ones: those are in ``car_info``. No foreign key ties it to
-``car_info``, so history outlives its car. `carlib.tables.create_tables` makes them all.
+One word has two meanings here: a row of ``car_model`` is a model of car (the Corolla), while a
+class of this module is a model in SQLAlchemy's sense, the description of a table. `LoadLog` and
+`CarInfoHistory` remember: what was loaded when, and the *replaced* values of each changed or
+deleted car. No foreign key ties the history to ``car_info``, so it outlives its car.
 """
 
 from datetime import datetime
@@ -14,24 +11,9 @@ from decimal import Decimal
 from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import (
-    DDL,
-    CheckConstraint,
-    Computed,
-    DateTime,
-    ForeignKey,
-    Index,
-    MetaData,
-    Numeric,
-    String,
-    Table,
-    UniqueConstraint,
-    event,
-    func,
-    text,
-)
+import sqlalchemy as sa
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, func, text
 from sqlalchemy.dialects.postgresql import TSTZRANGE
-from sqlalchemy.engine import Connection
 from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
@@ -52,18 +34,20 @@ NAMES = {
 # the index (RFC 9562, section 5.7). `uuidv7()` exists since PostgreSQL 18.
 NEW_KEY = text("uuidv7()")
 Key = Annotated[UUID, mapped_column(primary_key=True, server_default=NEW_KEY)]
+# Children go with their parent: the database deletes them, ON DELETE CASCADE.
+CHILDREN: dict[str, Any] = {"cascade": "all, delete-orphan", "passive_deletes": True}
 
 
 class Base(DeclarativeBase):
     """Collects the tables of the workbook in `Base.metadata`."""
 
-    __table__: ClassVar[Table]  # SQLAlchemy allows for models of joins too
+    __table__: ClassVar[sa.Table]  # SQLAlchemy allows for models of joins too
 
-    metadata = MetaData(naming_convention=NAMES)
+    metadata = sa.MetaData(naming_convention=NAMES)
     type_annotation_map: ClassVar = {
-        datetime: DateTime(timezone=True),
-        Decimal: Numeric(12, 2),  # money
-        float: Numeric(4, 2, asdecimal=False),  # litres
+        datetime: sa.DateTime(timezone=True),
+        Decimal: sa.Numeric(12, 2),  # money
+        float: sa.Numeric(4, 2, asdecimal=False),  # litres
     }
 
 
@@ -75,33 +59,28 @@ class CarBrand(Base):
     brand_id: Mapped[Key]
     name: Mapped[str] = mapped_column(String(100), unique=True)
 
-    models: Mapped[list["CarModel"]] = relationship(
-        back_populates="brand", cascade="all, delete-orphan", passive_deletes=True
-    )
+    models: Mapped[list["CarModel"]] = relationship(back_populates="brand", **CHILDREN)
 
 
 class CarModel(Base):
     """A model of one brand, such as the Corolla."""
 
     __tablename__ = "car_model"
-    __table_args__ = (UniqueConstraint("brand_id", "name"),)
+    __table_args__ = (sa.UniqueConstraint("brand_id", "name"),)
 
     model_id: Mapped[Key]
     brand_id: Mapped[UUID] = mapped_column(ForeignKey("car_brand.brand_id", ondelete="CASCADE"))
     name: Mapped[str] = mapped_column(String(100))
 
     brand: Mapped["CarBrand"] = relationship(back_populates="models")
-    cars: Mapped[list["CarInfo"]] = relationship(
-        back_populates="model", cascade="all, delete-orphan", passive_deletes=True
-    )
+    cars: Mapped[list["CarInfo"]] = relationship(back_populates="model", **CHILDREN)
 
 
 class CarInfo(Base):
     """One car: its identification number, and what may change about it.
 
-    `engine_size` is in litres and empty for electric cars; `price` is in currency units, to two
-    decimals; `status` is true while the car is available; `valid_from` is the instant since
-    which these values hold.
+    `engine_size` is in litres and empty for electric cars; `status` is true while the car is
+    available; `valid_from` is the instant since which these values hold.
     """
 
     __tablename__ = "car_info"
@@ -116,8 +95,7 @@ class CarInfo(Base):
         ForeignKey("car_model.model_id", ondelete="CASCADE"), index=True
     )
     engine_size: Mapped[float | None]
-    # 17 characters since 1981 (ISO 3779); chassis numbers of older cars follow no rule.
-    vin: Mapped[str] = mapped_column(String(50), unique=True)
+    vin: Mapped[str] = mapped_column(String(50), unique=True)  # before 1981 of any length
     color: Mapped[str | None] = mapped_column(String(50))
     price: Mapped[Decimal]
     status: Mapped[bool]
@@ -126,25 +104,24 @@ class CarInfo(Base):
     model: Mapped["CarModel"] = relationship(back_populates="cars")
 
 
+DELETED = text("operation = 'delete'")
+
+
 class CarInfoHistory(Base):
     """The values that a car had from `valid_from` until `timestamp`, when they were replaced.
 
-    The key is the car with the range of the two instants, `WITHOUT OVERLAPS`: PostgreSQL refuses
-    two versions of one car for the same instant, an empty version, and one that ends before it
-    begins (SQL:2011 application-time periods, in PostgreSQL since 18).
+    The key is the car with the range of the two instants, `WITHOUT OVERLAPS` (in PostgreSQL since
+    18): no two versions of a car at one instant, none that is empty or ends before it begins.
     """
 
     __tablename__ = "car_info_history"
     __table_args__ = (
         CheckConstraint("operation IN ('update', 'delete')", name="operation"),
         Index(None, "car_id", "timestamp"),
-        # Blocks of rows written together have neighboring timestamps: a few bytes a block are
-        # enough to find a period in millions of rows.
+        # Rows written together have neighboring timestamps: a few bytes a block find a period.
         Index("ix_car_info_history_timestamp", "timestamp", postgresql_using="brin"),
         # A deleted car that comes back is recognized by its VIN.
-        Index(
-            "ix_car_info_history_deleted_vin", "vin", postgresql_where=text("operation = 'delete'")
-        ),
+        Index("ix_car_info_history_deleted_vin", "vin", postgresql_where=DELETED),
         {"info": {"primary_key": ("car_id", "valid")}},  # for the diagram
     )
     # The mapper needs a key it can handle; the table's own is added by the DDL below.
@@ -161,7 +138,7 @@ class CarInfoHistory(Base):
     valid_from: Mapped[datetime]
     timestamp: Mapped[datetime]
     valid: Mapped[Any] = mapped_column(
-        TSTZRANGE, Computed('tstzrange(valid_from, "timestamp")', persisted=True), nullable=False
+        TSTZRANGE, sa.Computed('tstzrange(valid_from, "timestamp")', persisted=True), nullable=False
     )
     operation: Mapped[str] = mapped_column(String(10))
 
@@ -190,8 +167,8 @@ class LoadLog(Base):
 EXTENSION = "btree_gist"  # lets a GiST index, which WITHOUT OVERLAPS needs, hold a uuid
 
 
-@event.listens_for(CarInfoHistory.__table__, "before_create")
-def _ensure_extension(_table: object, connection: Connection, **_: object) -> None:
+@sa.event.listens_for(CarInfoHistory.__table__, "before_create")
+def _ensure_extension(_table: object, connection: sa.Connection, **_: object) -> None:
     """Install the extension into a schema of its own: in the lesson's it would go with it."""
     installed = text("SELECT FROM pg_extension WHERE extname = :name")
     if connection.execute(installed, {"name": EXTENSION}).first() is not None:
@@ -210,5 +187,6 @@ def _ensure_extension(_table: object, connection: Connection, **_: object) -> No
 
 
 # SQLAlchemy has no word for WITHOUT OVERLAPS.
-_KEY = "ADD CONSTRAINT pk_car_info_history PRIMARY KEY (car_id, valid WITHOUT OVERLAPS)"
-event.listen(CarInfoHistory.__table__, "after_create", DDL(f"ALTER TABLE car_info_history {_KEY}"))
+_KEY = "CONSTRAINT pk_car_info_history PRIMARY KEY (car_id, valid WITHOUT OVERLAPS)"
+_ADD_KEY = sa.DDL(f"ALTER TABLE car_info_history ADD {_KEY}")
+sa.event.listen(CarInfoHistory.__table__, "after_create", _ADD_KEY)

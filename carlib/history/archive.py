@@ -17,17 +17,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
-import psycopg2
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 from sqlalchemy import BigInteger, Column, DateTime, Engine, MetaData, String, Table, text
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import DBAPIError
 
 from carlib.connection import driver_cursor
 from carlib.errors import BadArgument, DamagedData, WriteFailed
-from carlib.history.copy import BATCH_ROWS, stream_query
+from carlib.history.copy import BATCH_ROWS, INSTANT, stream_query
 from carlib.load_lock import require_instant
 from carlib.models import NAMES
 from carlib.tables import require_tables
@@ -45,7 +43,7 @@ ARCHIVE = Table(
     Column("archived_at", DateTime(timezone=True), server_default=text("clock_timestamp()")),
 )
 
-_TEXT, INSTANT = pa.string(), pa.timestamp("us", "UTC")
+_TEXT = pa.string()
 # The columns of a file: those of car_info_history that are not generated. Keys are text there.
 SCHEMA = pa.schema(
     {
@@ -55,43 +53,33 @@ SCHEMA = pa.schema(
         "valid_from": INSTANT, "timestamp": INSTANT, "operation": _TEXT,
     }
 )  # fmt: skip
+_COLUMNS = ", ".join(f'"{name}"' for name in SCHEMA.names)
 
 # By its last row, a deleted car that comes back is given its id again (`carlib.loading`).
-LAST_VERSION_OF_DELETED = (
-    "h.operation = 'delete' AND NOT EXISTS (SELECT FROM car_info c WHERE c.car_id = h.car_id)"
-    " AND NOT EXISTS (SELECT FROM car_info_history l"
-    ' WHERE l.car_id = h.car_id AND l."timestamp" > h."timestamp")'
-)
-_OLD = 'FROM car_info_history h WHERE h."timestamp" < :before AND'
-_MONTHS = (
-    "SELECT DISTINCT date_trunc('month', h.\"timestamp\" AT TIME ZONE 'UTC')"
-    f" {_OLD} NOT ({LAST_VERSION_OF_DELETED}) ORDER BY 1"
-)
-_KEPT = f"SELECT count(*) {_OLD} {LAST_VERSION_OF_DELETED}"
-_COLUMNS, _TABLES, _FILES = (
-    ", ".join(f'{alias}"{name}"' for name in SCHEMA.names) for alias in ("", "h.", "a.")
-)
+_LAST_OF_DELETED = """h.operation = 'delete'
+  AND NOT EXISTS (SELECT FROM car_info c WHERE c.car_id = h.car_id)
+  AND NOT EXISTS (SELECT FROM car_info_history l
+                  WHERE l.car_id = h.car_id AND l."timestamp" > h."timestamp")"""
+_OLD = 'FROM car_info_history h WHERE h."timestamp" < %(before)s::timestamptz'
+_MONTHS = f"""
+SELECT DISTINCT date_trunc('month', h."timestamp", 'UTC') {_OLD} AND NOT ({_LAST_OF_DELETED})
+ORDER BY 1"""
+_KEPT = f"SELECT count(*) {_OLD} AND {_LAST_OF_DELETED}"
 ROWS_OF_MONTH = f"""
-SELECT {_COLUMNS} FROM car_info_history h
-WHERE h."timestamp" >= %(month)s::timestamp AT TIME ZONE 'UTC'
-  AND h."timestamp" < (%(month)s::timestamp + interval '1 month') AT TIME ZONE 'UTC'
-  AND h."timestamp" < %(before)s::timestamptz AND NOT ({LAST_VERSION_OF_DELETED})
-ORDER BY h.car_id, h."timestamp"
-"""
+SELECT {_COLUMNS} {_OLD} AND NOT ({_LAST_OF_DELETED})
+  AND h."timestamp" >= %(month)s::timestamptz
+  AND h."timestamp" < %(month)s::timestamptz + interval '1 month'
+ORDER BY h.car_id, h."timestamp\""""
 _STAGE = (
-    "CREATE TEMPORARY TABLE archived ON COMMIT DROP AS"
-    f" SELECT {_COLUMNS} FROM car_info_history WITH NO DATA"
+    "CREATE TEMPORARY TABLE archived (LIKE car_info_history INCLUDING GENERATED) ON COMMIT DROP"
 )
-REMOVE = (
-    "DELETE FROM car_info_history h USING archived a WHERE h.car_id = a.car_id"
-    f' AND h."timestamp" = a."timestamp" AND ROW({_TABLES}) IS NOT DISTINCT FROM ROW({_FILES})'
-)
+REMOVE = """DELETE FROM car_info_history h USING archived a
+WHERE h.car_id = a.car_id AND h."timestamp" = a."timestamp"
+  AND ROW(h.*) IS NOT DISTINCT FROM ROW(a.*)"""
 # Rows that somebody put back from a file and archives again make that same file again.
-_LIST = (
-    "INSERT INTO history_archive (file, rows, bytes, first_valid_from, last_timestamp)"
-    ' SELECT :file, count(*), :bytes, min(valid_from), max("timestamp") FROM archived'
-    " ON CONFLICT DO NOTHING"
-)
+_LIST = """INSERT INTO history_archive (file, rows, bytes, first_valid_from, last_timestamp)
+SELECT :file, count(*), :bytes, min(valid_from), max("timestamp") FROM archived
+ON CONFLICT DO NOTHING"""
 
 
 @dataclass(frozen=True)
@@ -102,8 +90,8 @@ class ArchiveReport:
         before: Rows whose values were replaced before this instant were to go.
         directory: Where the files are.
         rows: Rows that are in the files now and no longer in the table.
-        kept: Rows that stayed in the table although they are older: the last one of each deleted
-            car, by which a load recognizes the car if it comes back.
+        kept: Older rows that stayed in the table: the last one of each deleted car, by which a
+            load recognizes the car if it comes back.
         files: The files that were added, as paths.
         months: The months of these rows, such as "2024-11", in UTC.
         bytes: The size of these files.
@@ -121,13 +109,12 @@ class ArchiveReport:
 
     def __repr__(self) -> str:
         # No sizes, names and seconds: they differ from run to run.
-        lines = [f"  {name:<7} {count:>11,}" for name, count in self._counts().items()]
-        return "\n".join([f"ArchiveReport of history before {self.before.isoformat(' ')}", *lines])
+        lines = [f"\n  {name:<7} {count:>11,}" for name, count in self._counts().items()]
+        return f"ArchiveReport of history before {self.before.isoformat(' ')}{''.join(lines)}"
 
     def _repr_html_(self) -> str:
-        counts = self._counts()
-        head = "".join(f"<th>{name}</th>" for name in ["before", *counts])
-        body = "".join(f"<td>{count:,}</td>" for count in counts.values())
+        head = "".join(f"<th>{name}</th>" for name in ("before", *self._counts()))
+        body = "".join(f"<td>{count:,}</td>" for count in self._counts().values())
         return (
             f"<table><thead><tr>{head}</tr></thead>"
             f"<tbody><tr><td>{self.before.isoformat(' ')}</td>{body}</tr></tbody></table>"
@@ -164,51 +151,51 @@ def archive_history(
         BadArgument: `before` has no time zone, or `directory` can't be that of a folder.
         TablesMissing: The tables are not there; `create_tables` makes them.
         DamagedData: A file does not hold what the table holds.
-        WriteFailed: The disk is full, the folder is read-only or can't be made, or the database
-            refused or ended the session.
+        WriteFailed: A disk is full, the folder is read-only or can't be made, or the session was
+            ended.
     """
     before, directory = require_instant("before", before), archive_folder(directory)
     start = perf_counter()
-    moved: dict[Path, tuple[Path, int]] = {}
+    moved: dict[Path, tuple[Path, int]] = {}  # from the unfinished file to its path and its rows
     try:
         with read_committed(engine) as connection:
             lock(connection, "carlib.archive")
             require_tables(connection)
             ARCHIVE.create(connection, checkfirst=True)
-            months = connection.scalars(text(_MONTHS), {"before": before}).all()
+            months = connection.exec_driver_sql(_MONTHS, {"before": before}).scalars().all()
             directory.mkdir(parents=True, exist_ok=True)
             with TemporaryDirectory(prefix=".unfinished-", dir=directory) as folder:
                 for month in months:
                     unfinished = Path(folder, month.isoformat()[:7])
                     if rows := _write(connection, {"month": month, "before": before}, unfinished):
                         moved[unfinished] = _remove(connection, unfinished, rows, directory), rows
-                kept = connection.scalar(text(_KEPT), {"before": before})
+                kept = connection.exec_driver_sql(_KEPT, {"before": before}).scalar_one()
                 for unfinished, (path, _) in moved.items():
                     path.parent.mkdir(parents=True, exist_ok=True)
                     unfinished.replace(path)
                     for parent in (path.parent, path.parent.parent, directory):
                         _sync(parent)
-    except (OSError, DBAPIError, psycopg2.Error) as error:
+    except OSError as error:
         raise WriteFailed(
-            f"Expected to move history to files in {str(directory)!r}, found: "
-            f"{str(getattr(error, 'orig', error)).strip()}. Every row is in the table, or in a "
-            "file that the table history_archive lists. Make room, name a folder that you may "
-            "write to, or see to the database; then archive again."
+            f"Expected to move history to files in {str(directory)!r}, found: {error}. Every row "
+            "is in the table, or in a file that the table history_archive lists. Make room, or "
+            "name a folder that you may write to; then archive again."
         ) from error
+    files = tuple(path for path, _ in moved.values())
     return ArchiveReport(
         before=before,
         directory=directory,
         rows=sum(rows for _, rows in moved.values()),
         kept=kept,
-        files=tuple(path for path, _ in moved.values()),
+        files=files,
         months=tuple(unfinished.name for unfinished in moved),
-        bytes=sum(path.stat().st_size for path, _ in moved.values()),
+        bytes=sum(path.stat().st_size for path in files),
         seconds=perf_counter() - start,
     )
 
 
 def archive_folder(directory: str | PathLike[str]) -> Path:
-    """Return an archive's folder, which need not exist, or raise BadArgument if it can't be one."""
+    """Return an archive's folder, which need not exist; raises BadArgument if it can't be one."""
     try:
         path = Path(directory).expanduser()
         no_path = "://" in str(directory) or "\0" in str(directory)

@@ -19,37 +19,18 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from sqlalchemy import Engine, select, text
-from sqlalchemy.engine import Connection, Row
+from sqlalchemy import Engine, inspect, select
+from sqlalchemy.engine import Row
 
 from carlib.errors import BadArgument, DamagedData, IncompleteAnswer
-from carlib.history.archive import ARCHIVE, INSTANT, SCHEMA, archive_folder, checksum
-from carlib.history.copy import query_to_arrow
+from carlib.history.archive import ARCHIVE, SCHEMA, archive_folder, checksum
+from carlib.history.copy import INSTANT, query_to_arrow
 from carlib.load_lock import final_before, require_instant
 from carlib.lookup import as_uuid
 from carlib.tables import require_tables
 
-_VALUES = ["vin", "engine_size", "color", "price", "status", "valid_from", "valid_to"]
-HISTORY_COLUMNS = ["brand", "model", *_VALUES, "operation"]
-FLEET_COLUMNS = ["car_id", "brand", "model", *_VALUES]
-_PRICES = ["old_price", "new_price", "difference"]
-PRICE_CHANGE_COLUMNS = ["car_id", "vin", "brand", "model", "changed_at", *_PRICES]
-_TYPES = {
-    **dict.fromkeys(["engine_size", "price", *_PRICES], pa.float64()),
-    **dict.fromkeys(["valid_from", "valid_to", "changed_at"], INSTANT),
-    "status": pa.bool_(),
-}
-
-
-def _schema(columns: list[str]) -> pa.Schema:
-    """The Arrow schema of a query's result; columns of no other type are text."""
-    return pa.schema([(name, _TYPES.get(name, pa.string())) for name in columns])
-
-
-# The queries' parameters are in psycopg2's form, since the answers come by COPY.
-VERSION = _schema([*FLEET_COLUMNS, "operation"])
 _VERSIONS = """
-SELECT v.car_id, b.name, m.name, v.vin, v.engine_size, v.color, v.price, v.status,
+SELECT v.car_id, b.name AS brand, m.name AS model, v.vin, v.engine_size, v.color, v.price, v.status,
        v.valid_from, v.valid_to, v.operation
 FROM (
   SELECT car_id, model_id, vin, engine_size, color, price, status,
@@ -70,8 +51,9 @@ FLEET_QUERY = _VERSIONS.format(
 # changes be joined by a hash, `@>` lets few be looked up in the key. A deletion has no follower:
 # neither it nor a return is a change of price.
 PRICES_QUERY = """
-SELECT h.car_id, h.vin, b.name, m.name, h."timestamp", h.price, coalesce(n.price, c.price),
-       coalesce(n.price, c.price) - h.price
+SELECT h.car_id, h.vin, b.name AS brand, m.name AS model, h."timestamp" AS changed_at,
+       h.price AS old_price, coalesce(n.price, c.price) AS new_price,
+       coalesce(n.price, c.price) - h.price AS difference
 FROM car_info_history h
 LEFT JOIN car_info_history n ON n.car_id = h.car_id
   AND n.valid_from = h."timestamp" AND n.valid @> h."timestamp"
@@ -81,13 +63,16 @@ WHERE h.operation = 'update' AND coalesce(n.price, c.price) <> h.price
   AND (%(since)s::timestamptz IS NULL OR h."timestamp" >= %(since)s::timestamptz)
   AND (%(until)s::timestamptz IS NULL OR h."timestamp" < %(until)s::timestamptz)
 """
-_NAMES_QUERY = "SELECT model_id, b.name, m.name FROM car_model m JOIN car_brand b USING (brand_id)"
+NAMES_QUERY = """
+SELECT model_id, b.name AS brand, m.name AS model
+FROM car_model m JOIN car_brand b USING (brand_id)
+"""
 
 
 def car_history(
     engine: Engine, car_id: UUID | str, directory: str | PathLike[str] | None = None
 ) -> pd.DataFrame:
-    """Return the whole life of one car, every version that it had.
+    """Return the whole life of one car.
 
     Args:
         engine: From `connect`.
@@ -95,11 +80,10 @@ def car_history(
         directory: Where `archive_history` wrote; None to look at the tables alone.
 
     Returns:
-        One row a version, the oldest first: brand, model, vin, engine_size (litres), color, price,
-        status, valid_from, valid_to, operation. The operation says what ended the version,
-        ``"update"`` or ``"delete"``; for the present one it is None and valid_to is NaT. Where a
-        deleted car came back, valid_from comes after the valid_to before it. No rows if there
-        never was such a car. Brand and model are missing where the model itself was deleted.
+        One row a version, the oldest first: brand, model (both missing where the model was
+        deleted), vin, engine_size (litres), color, price, status, valid_from, valid_to, operation:
+        what ended the version, ``"update"`` or ``"delete"``. For the present one it is None and
+        valid_to is NaT. No rows if there never was such a car.
 
         ``attrs["complete"]`` is False if history is archived and no directory was given.
 
@@ -111,9 +95,7 @@ def car_history(
     key = str(as_uuid(car_id))
     of_car = pc.field("car_id") == key
     versions, complete = _versions(engine, HISTORY_QUERY, {"car_id": key}, directory, of_car)
-    frame = _frame(versions, HISTORY_COLUMNS, ["valid_from"])
-    operation = frame["operation"].astype(object)
-    frame["operation"] = operation.where(operation.notna(), None)
+    frame = _frame(versions, ["valid_from"]).drop(columns="car_id")
     frame.attrs["complete"] = complete
     return frame
 
@@ -132,12 +114,12 @@ def cars_as_of(
         One row a car, ordered by VIN (by code points): car_id, brand, model, vin, engine_size
         (litres), color, price, status, valid_from, valid_to (NaT: since then nothing changed).
 
-        ``attrs["final"]`` is False if a load that is under way, or one yet to come, could still
-        change the answer. ``attrs["complete"]`` is False if an archived file has history of this
-        instant and no directory was given.
+        ``attrs["final"]`` is False if a load under way, or one to come, could still change the
+        answer; ``attrs["complete"]`` if history of this instant is archived and no directory was
+        given.
 
     Warns:
-        IncompleteAnswer: The answer is not final, or not complete.
+        IncompleteAnswer: One of the two is False.
 
     Raises:
         BadArgument: `when` has no time zone, or `directory` can't be a folder.
@@ -150,17 +132,18 @@ def cars_as_of(
     then = pa.scalar(when, INSTANT)
     stood = (pc.field("valid_from") <= then) & (pc.field("timestamp") > then)
     versions, complete = _versions(engine, FLEET_QUERY, {"when": when}, directory, stood)
-    frame = _frame(versions, FLEET_COLUMNS, ["vin", "car_id"])
+    frame = _frame(versions.drop_columns("operation"), ["vin", "car_id"])
     frame.attrs |= {"final": final, "complete": complete}
-    fleet = f"The fleet as of {when.isoformat(' ')}"
-    if not final:
-        message = f"{fleet} can still change: a load is under way that may write this instant, or "
-        message += "it is yet to come. Ask again later."
-        warnings.warn(message, IncompleteAnswer, stacklevel=2)
-    if not complete:
-        message = f"{fleet} may lack cars: history of that instant was archived. Pass the "
-        message += "directory that archive_history wrote."
-        warnings.warn(message, IncompleteAnswer, stacklevel=2)
+    doubts = {
+        "final": "can still change: a load is under way that may write this instant, or it is yet "
+        "to come. Ask again later.",
+        "complete": "may lack cars: history of that instant was archived. Pass the directory that "
+        "archive_history wrote.",
+    }
+    for name, doubt in doubts.items():
+        if not frame.attrs[name]:
+            message = f"The fleet as of {when.isoformat(' ')} {doubt}"
+            warnings.warn(message, IncompleteAnswer, stacklevel=2)
     return frame
 
 
@@ -177,23 +160,24 @@ def price_changes(
         until: The instant just after it; None for all that came later.
 
     Returns:
-        One row a change, ordered by changed_at and vin: car_id, vin, brand, model (the three as
-        they were before it), changed_at, old_price, new_price, difference (new less old) and
-        percent (of the old price; NaN where that is 0).
+        One row a change, ordered by changed_at and vin: car_id, vin, brand, model (as they were
+        before it), changed_at, old_price, new_price, difference (new less old) and percent (of the
+        old price; NaN where that is 0).
 
     Raises:
         BadArgument: `since` or `until` has no time zone, or `since` comes after `until`.
         TablesMissing: The tables are not there; `create_tables` makes them.
     """
-    since = None if since is None else require_instant("since", since)
-    until = None if until is None else require_instant("until", until)
+    period = {
+        name: None if instant is None else require_instant(name, instant)
+        for name, instant in {"since": since, "until": until}.items()
+    }
     if since is not None and until is not None and since > until:
         raise BadArgument(f"Expected since to come before until, found {since!r} and {until!r}.")
-    period = {"since": since, "until": until}
     with engine.connect() as connection:
         require_tables(connection)
-        changes = query_to_arrow(connection, PRICES_QUERY, period, _schema(PRICE_CHANGE_COLUMNS))
-    frame = _frame(changes, PRICE_CHANGE_COLUMNS, ["changed_at", "vin", "car_id"])
+        changes = query_to_arrow(connection, PRICES_QUERY, period)
+    frame = _frame(changes, ["changed_at", "vin", "car_id"])
     frame["percent"] = 100 * frame["difference"] / frame["old_price"].where(frame["old_price"] > 0)
     return frame
 
@@ -207,41 +191,32 @@ def _versions(
 ) -> tuple[pa.Table, bool]:
     """Return the versions that a query finds in the tables, and a condition in archived files.
 
-    A version is there once, even where somebody put archived rows back into the table: no car has
-    two versions that begin at one instant. The second value is False if files were left out.
+    The second value is False if files were left out.
     """
     folder = None if directory is None else archive_folder(directory)
+    listed = select(ARCHIVE).order_by(ARCHIVE.c.file)
+    if when := values.get("when"):  # only the files whose versions may have held then
+        listed = listed.where(ARCHIVE.c.first_valid_from <= when, ARCHIVE.c.last_timestamp > when)
     # In this isolation level, all statements see the same moment.
     connection = engine.connect().execution_options(isolation_level="REPEATABLE READ")
     with connection, connection.begin():
         require_tables(connection)
-        files = _listed_files(connection, values.get("when"))
-        versions = query_to_arrow(connection, query, values, VERSION)
+        ever_archived = inspect(connection).has_table(ARCHIVE.name)
+        files = connection.execute(listed).all() if ever_archived else []
+        versions = query_to_arrow(connection, query, values)
         if folder is None or not files:
             return versions, not files
-        names = query_to_arrow(
-            connection, _NAMES_QUERY, {}, _schema(["model_id", "brand", "model"])
-        )
+        names = query_to_arrow(connection, NAMES_QUERY, {})
     rows = pa.concat_tables([_read_archived(folder, file, condition) for file in files])
     for name in ("engine_size", "price"):
-        # By way of text: Arrow's own cast from decimal to float is off in the last bit at times.
+        # By way of text: Arrow's cast from decimal to float is off in the last bit at times.
         exact = rows[name].cast(pa.string()).cast(pa.float64())
         rows = rows.set_column(SCHEMA.get_field_index(name), name, exact)
     rows = rows.join(names, "model_id").rename_columns({"timestamp": "valid_to"})
-    both = pa.concat_tables([versions, rows.select(VERSION.names).cast(VERSION)])
-    both = both.append_column("row", pa.array(range(len(both)), pa.int64()))
-    first = both.group_by(["car_id", "valid_from"]).aggregate([("row", "min")])["row_min"]
-    return both.take(first), True
-
-
-def _listed_files(connection: Connection, when: datetime | None) -> list[Row]:
-    """The rows of `history_archive`; with an instant, of the files whose versions may hold then."""
-    if connection.scalar(text("SELECT to_regclass(:name)"), {"name": ARCHIVE.name}) is None:
-        return []  # nothing was ever archived
-    files = select(ARCHIVE).order_by(ARCHIVE.c.file)
-    if when is not None:
-        files = files.where(ARCHIVE.c.first_valid_from <= when, ARCHIVE.c.last_timestamp > when)
-    return list(connection.execute(files))
+    both = pa.concat_tables([versions, rows.select(versions.schema.names).cast(versions.schema)])
+    # Somebody may have put archived rows back into the table.
+    distinct = both.select(["car_id", "valid_from"]).to_pandas().drop_duplicates().index
+    return both.take(pa.array(distinct)), True
 
 
 def _read_archived(folder: Path, file: Row, condition: pc.Expression) -> pa.Table:
@@ -254,14 +229,16 @@ def _read_archived(folder: Path, file: Row, condition: pc.Expression) -> pa.Tabl
     except (OSError, pa.ArrowException) as error:
         raise DamagedData(
             f"Expected the archived file {file.file} in {str(folder)!r} as it was written, found: "
-            f"{error}. Its rows are no longer in car_info_history, so there is no answer without "
-            "them: pass the directory that archive_history wrote, or restore the file from a copy."
+            f"{error}. Its rows are nowhere else: pass the directory that archive_history wrote, "
+            "or restore the file from a copy."
         ) from error
 
 
-def _frame(rows: pa.Table, columns: list[str], order: list[str]) -> pd.DataFrame:
+def _frame(rows: pa.Table, order: list[str]) -> pd.DataFrame:
     rows = rows.sort_by([(name, "ascending") for name in order])
-    frame = rows.select(columns).to_pandas()
-    if "car_id" in columns:  # as get_car gives it
-        frame["car_id"] = pd.Series([UUID(key) for key in rows["car_id"].to_pylist()], dtype=object)
+    frame = rows.to_pandas()
+    keys = [UUID(key) for key in rows["car_id"].to_pylist()]  # as get_car gives it
+    frame["car_id"] = pd.Series(keys, dtype=object)
+    if "operation" in frame:  # None where there is none; pandas' own texts would have NaN
+        frame["operation"] = pd.Series(rows["operation"].to_pylist(), dtype=object)
     return frame

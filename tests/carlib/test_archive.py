@@ -210,13 +210,10 @@ def test_arguments_and_tables_are_checked_first(engine, tmp_path):
 
 @pytest.mark.parametrize(
     "directory",
-    ["{file}", None, b"a", 7, "s3://bucket/a", "~nobody-has-this-name/a", "a\0b", "a" * 5000],
+    [__file__, None, b"a", 7, "s3://bucket/a", "~nobody-has-this-name/a", "a\0b", "a" * 5000],
     ids=["file", "None", "bytes", "number", "URL", "home", "NUL", "long"],
 )
-def test_what_can_be_no_folder_is_refused(cars, tmp_path, directory):
-    if directory == "{file}":
-        directory = tmp_path / "file"
-        directory.touch()
+def test_what_can_be_no_folder_is_refused(cars, directory):
     calls = [lambda: archive_history(cars, LATER, directory)]
     if directory is not None:  # without one, the tables alone answer
         calls += [
@@ -229,38 +226,26 @@ def test_what_can_be_no_folder_is_refused(cars, tmp_path, directory):
     assert len(table(cars)) == 5
 
 
-def test_the_home_folder_has_its_short_name(cars, answers, tmp_path, monkeypatch):
+def test_the_home_folder_has_its_short_name(cars, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
-    expected = answers()
-    report = archive_history(cars, LATER, "~/archive")
-    assert report.directory == tmp_path / "archive"
-    same(answers("~/archive"), expected)
+    assert archive_history(cars, LATER, "~/archive").directory == tmp_path / "archive"
+    assert len(car_history(cars, car_id(cars, "ABC123"), "~/archive")) == 4
 
 
 # Damage
 
 
-def edit(path, how):
-    data = bytearray(path.read_bytes())
-    if how == "gone":
-        return path.unlink()
-    if how == "cut":
-        del data[-1:]
-    elif how == "longer":
-        data += b"\0"
-    else:
-        data[how] ^= 1
-    path.write_bytes(data)
-    return None
-
-
-@pytest.mark.parametrize("how", [0, 1000, -30, -1, "cut", "longer", "gone"])
-def test_a_damaged_file_is_named_when_it_is_read(cars, tmp_path, how):
+@pytest.mark.parametrize(
+    "damage", [lambda data: data[:1000] + b"x" + data[1001:], lambda data: data[:-1], None]
+)
+def test_a_damaged_file_is_named_when_it_is_read(cars, tmp_path, damage):
     toyota = car_id(cars, "ABC123")
     car_history(cars, toyota, tmp_path / "not there")  # as long as nothing is archived
-    path = archive_history(cars, MARCH, tmp_path).files[0]
-    edit(path, how)
+    [path] = archive_history(cars, MARCH, tmp_path).files
+    data = path.read_bytes()
+    path.unlink() if damage is None else path.write_bytes(damage(data))
+    assert not path.exists() or path.read_bytes() != data
     name = re.escape(path.relative_to(tmp_path).as_posix())
     for ask in (
         lambda: car_history(cars, toyota, tmp_path),
@@ -343,27 +328,18 @@ def test_a_file_that_was_not_written_right_removes_nothing(cars, tmp_path, colum
 
 
 @pytest.fixture
-def mount(tmp_path):
-    """A function that gives a file system of its own, of 64 KB, with these options."""
-    mounted = []
-
-    def give(options):
-        folder = tmp_path / "mounted"
-        folder.mkdir()
-        command = ["mount", "-t", "tmpfs", "-o", f"size=64k,{options}", "tmpfs", str(folder)]
-        if sys.platform != "linux" or subprocess.run(command, capture_output=True).returncode:
-            pytest.skip("only root on Linux may mount a file system")
-        mounted.append(folder)
-        return folder
-
-    yield give
-    for folder in mounted:
-        subprocess.run(["umount", str(folder)], check=True)
+def small_disk(tmp_path):
+    """A folder that is a file system of its own, of 64 KB."""
+    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(tmp_path)]
+    if sys.platform != "linux" or subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("only root on Linux may mount a file system")
+    yield tmp_path
+    subprocess.run(["umount", str(tmp_path)], check=True)
 
 
 @pytest.mark.parametrize("room", [0, 4096, 8192])
-def test_a_full_disk_is_named_and_leaves_nothing_behind(cars, answers, mount, room):
-    expected, folder = answers(), mount("rw")
+def test_a_full_disk_is_named_and_leaves_nothing_behind(cars, answers, small_disk, room):
+    expected, folder = answers(), small_disk
     fill = folder / "fill"
     fill.write_bytes(bytes(65536 - room))
     for _ in range(2):
@@ -378,38 +354,13 @@ def test_a_full_disk_is_named_and_leaves_nothing_behind(cars, answers, mount, ro
     same(answers(folder / "archive"), expected)
 
 
-def test_a_file_that_grows_beyond_a_limit_is_named(cars, tmp_path):
-    resource = pytest.importorskip("resource")
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
-    try:
-        with pytest.raises(WriteFailed, match="File too large"):
-            archive_history(cars, LATER, tmp_path)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert (files_in(tmp_path), len(table(cars))) == ([], 5)
-
-
-def test_a_folder_that_is_read_only_or_cannot_be_made_is_named(cars, mount, tmp_path):
+def test_a_folder_that_cannot_be_made_is_named(cars, tmp_path):
     (tmp_path / "file").touch()
-    for folder in (tmp_path / "file" / "below", mount("ro"), tmp_path / "mounted" / "below"):
-        with pytest.raises(WriteFailed, match=re.escape(repr(str(folder)))) as caught:
-            archive_history(cars, LATER, folder)
-        assert isinstance(caught.value.__cause__, OSError)
+    folder = tmp_path / "file" / "below"
+    with pytest.raises(WriteFailed, match=re.escape(repr(str(folder)))) as caught:
+        archive_history(cars, LATER, folder)
+    assert isinstance(caught.value.__cause__, OSError)
     assert len(table(cars)) == 5
-
-
-def test_a_server_whose_disk_is_full_is_named(cars, tmp_path):
-    run(
-        cars,
-        "CREATE FUNCTION full() RETURNS trigger LANGUAGE plpgsql AS"
-        " 'BEGIN RAISE disk_full USING MESSAGE = ''could not extend file''; END';"
-        " CREATE TRIGGER t BEFORE DELETE ON car_info_history FOR EACH ROW EXECUTE FUNCTION full()",
-    )
-    with pytest.raises(WriteFailed, match="could not extend file") as caught:
-        archive_history(cars, LATER, tmp_path)
-    assert caught.value.__cause__.orig.pgcode == "53100"
-    assert (files_in(tmp_path), len(table(cars))) == ([], 5)
 
 
 # Two at once
@@ -484,7 +435,7 @@ def test_interrupted_at_any_step_and_run_again_it_ends_right(cars, answers, save
     assert {
         "archive_history: Path.replace", "_remove: Connection.execute", "_write: fsync",
         "_remove: cursor.copy_expert", "read_committed: TransactionalContext.__exit__",
-        "stream_query: _Pieces.write", "_write: ParquetWriter.__exit__",
+        "stream_query: stream_query.<locals>.write", "_write: ParquetWriter.__exit__",
         "archive_history: TemporaryDirectory.__exit__",
     } <= set(steps)  # fmt: skip
     for step, place in enumerate(steps):
@@ -554,7 +505,7 @@ def test_cut_off_from_the_server_and_run_again_it_ends_right(
         )
 
     step = steps.index(place)
-    with pytest.raises(WriteFailed, match="in the table, or in a file") as caught:
+    with pytest.raises(WriteFailed, match="ended the work") as caught:
         run_until(lambda: archive_history(cars, LATER, directory), step, cut)
     assert isinstance(caught.value.__cause__, (DBAPIError, psycopg2.Error))
     assert not list(directory.glob(".unfinished-*"))

@@ -105,7 +105,7 @@ def test_a_deleted_car_that_comes_back_is_looked_up(filled):
 
 
 def test_archiving_reads_the_blocks_of_its_month_and_removes_by_the_key(filled):
-    month = {"month": datetime(2024, 3, 1), "before": START + 300 * DAY}
+    month = {"month": datetime(2024, 3, 1, tzinfo=UTC), "before": START + 300 * DAY}
     [(_, index, rows), *_] = scans(filled, ROWS_OF_MONTH, **month)
     # By the blocks of that time, or in the order of the B-tree, skipping through it.
     assert index in ("ix_car_info_history_timestamp", "ix_car_info_history_car_id_timestamp")

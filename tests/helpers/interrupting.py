@@ -22,8 +22,8 @@ EFFECTS = {
     "BufferedWriter.__exit__", "Connection.__exit__", "Connection.execute", "Connection.scalar",
     "Connection.scalars", "ParquetFile.__init__", "ParquetWriter.__exit__",
     "ParquetWriter.write_table", "Path.mkdir", "Path.open", "Path.replace", "Table.create",
-    "TemporaryDirectory.__exit__", "TransactionalContext.__exit__", "_Pieces.write", "checksum",
-    "cursor.copy_expert", "fsync",
+    "TemporaryDirectory.__exit__", "TransactionalContext.__exit__", "checksum",
+    "cursor.copy_expert", "fsync", "stream_query.<locals>.write",
 }  # fmt: skip
 
 
