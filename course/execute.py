@@ -74,4 +74,4 @@ def fill_solutions(notebook: nbformat.NotebookNode, exercises: Iterable[Exercise
     ]
     for cell in notebook.cells:
         if folded and cell.cell_type == "markdown" and cell.source.startswith(SOLUTIONS):
-            cell.source = "\n\n".join([SOLUTIONS, "One way each; others are as right.", *folded])
+            cell.source = "\n\n".join([SOLUTIONS, "One way to solve each; others may be just as right.", *folded])

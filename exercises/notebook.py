@@ -46,7 +46,7 @@ class OpenExercise:
     def question(self) -> Feedback:
         """Show what to do."""
         exercise = self._exercise
-        note = exercise.setup.note and f"\nFor the time of the check, {exercise.setup.note}"
+        note = exercise.setup.note and f"\nDuring the check, {exercise.setup.note}"
         return Feedback(Outcome.QUESTION, exercise.name, exercise.question + note)
 
     def __repr__(self) -> str:

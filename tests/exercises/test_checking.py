@@ -220,7 +220,7 @@ def test_in_a_notebook(tables):
     assert repr(ex.nine) == "Question (nine)\nHow many?"
     assert repr(ex.count) == (
         "Question (count)\nHow many brands are there? <Count> them with `count`.\n"
-        "For the time of the check, two are added."
+        "During the check, two are added."
     )
     assert repr(ex.count.hint()) == "Hint 1 of 2 (count)\nCount."
     for _ in range(2):
