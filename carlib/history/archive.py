@@ -89,10 +89,9 @@ class ArchiveReport:
     Attributes:
         before: Rows whose values were replaced before this instant were to go.
         directory: Where the files are.
-        rows: Rows that are in the files now and no longer in the table.
-        kept: Older rows that stayed in the table: the last one of each deleted car, by which a
-            load recognizes the car if it comes back.
-        files: The files that were added, as paths.
+        rows: How many rows are in the files now and no longer in the table.
+        kept: How many older rows stayed in the table: the last one of each deleted car.
+        files: The files that were added.
         months: The months of these rows, such as "2024-11", in UTC.
         bytes: The size of these files.
         seconds: How long it took.
@@ -131,21 +130,18 @@ def archive_history(
     """Move history from before an instant to Parquet files, each read back before rows go.
 
     The files are ``year=2024/month=11/<SHA-256 of the file>.parquet``, by the month (UTC) in which
-    the values were replaced, compressed with zstd, with the columns of ``car_info_history``; brand
-    and model are in them by the `model_id` alone. `car_history` and `cars_as_of` answer as before
-    when they are told the directory; `price_changes` knows the table only.
-
-    All goes in one transaction: where it fails, nothing was archived. Loads are not kept waiting. A
-    second archiving of the same schema waits for the first. Keep the directory for one schema.
+    the values were replaced, with the columns of ``car_info_history``. `car_history` and
+    `cars_as_of` answer as before when they are told the directory; `price_changes` knows the table
+    only. All goes in one transaction: where it fails, nothing was archived. Loads need not wait.
 
     Args:
         engine: From `connect`, with the tables made by `create_tables`.
-        before: Rows with a `timestamp` before this instant go, except for the last one of each
-            deleted car. It has a time zone.
+        before: Rows with a `timestamp` before this instant, with a time zone, go; but the last one
+            of each deleted car stays: by it a load recognizes the car if it comes back.
         directory: A folder, made if missing; the same one for every run. ``~`` is your home.
 
     Returns:
-        An `ArchiveReport`: how many rows went into which files.
+        How many rows went into which files.
 
     Raises:
         BadArgument: `before` has no time zone, or `directory` can't be that of a folder.
