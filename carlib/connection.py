@@ -54,9 +54,8 @@ _MEANINGS = {
     "refused|No such file": f"nothing listens there. Check host and port in the URL. {_START}",
     "timeout expired|timed out|No route|unreachable|Cannot assign": "the host does not answer. "
     f"Check host and port in the URL, network and firewall. {_START}",
-    "too many (clients|conn)|connection slots": (
-        "all its connections are taken. Close some: engine.dispose(), kernels that are not needed."
-    ),
+    "too many (clients|conn)|connection slots": "all its connections are taken. Close some: "
+    "engine.dispose(), kernels that are not needed.",
     "is (starting|shutting)|recovery|not yet": "it is starting or stopping. Try again in a moment.",
     "must be owner": "only its owner may drop it, not {role}. Choose another schema.",
     "denied for database": 'let its owner GRANT CREATE ON DATABASE {database} TO "{role}".',
@@ -114,10 +113,10 @@ def connect(
 
 
 def _check_name(schema: str, fresh: bool) -> None:
-    sound = isinstance(schema, str) and re.fullmatch("(?!pg_)[^\0\ud800-\udfff]+", schema)
     # PostgreSQL reads "$user" in a search path as the user's name, even quoted.
-    reserved = schema in ("information_schema", "$user")
-    if not sound or reserved or len(schema.encode()) > NAME_BYTES:
+    allowed = r"(?!pg_|(information_schema|\$user)\Z)[^\0\ud800-\udfff]+"
+    sound = isinstance(schema, str) and re.fullmatch(allowed, schema)
+    if not sound or len(schema.encode()) > NAME_BYTES:
         raise BadArgument(
             f"Expected the name of a schema, 1 to {NAME_BYTES} bytes of UTF-8 without NUL, not "
             f"pg_..., information_schema or $user; found {schema!r}. Choose another name."
@@ -150,8 +149,8 @@ def _target(given: str | URL, schema: str) -> tuple[URL, Open]:
         raise shown
 
     url, parameters = _read_url(given) if given else (embedded(lambda server: server.url), {})
-    quoted = '"' + schema.replace('"', '""') + '"'
     # The start-up parameter `options` is split at ASCII white space.
+    quoted = '"' + schema.replace('"', '""') + '"'
     escaped = re.sub(r"[ \t\n\v\f\r\\]", r"\\\g<0>", quoted)
     options = f"{parameters.get('options', '')} -c search_path={escaped} -c timezone=UTC"
     parameters = {"application_name": "carlib", "connect_timeout": CONNECT_SECONDS} | parameters
@@ -180,10 +179,10 @@ def _read_url(given: str | URL) -> tuple[URL, dict[str, Any]]:
 
 
 def _check_server(connection: Connection, url: URL) -> str:
-    number = connection.info.server_version
-    version = f"{number // 10000}.{number % 10000}"
+    """Return the server's version."""
+    version = "{}.{}".format(*divmod(connection.info.server_version, 10000))
     encoding = connection.info.parameter_status("server_encoding")
-    if number < OLDEST_VERSION or encoding != "UTF8":
+    if connection.info.server_version < OLDEST_VERSION or encoding != "UTF8":
         raise ConnectionFailed(
             f"Expected PostgreSQL 18 or newer, with a database in UTF8, at {_place(url)}; "
             f"found {version} with {encoding}. Upgrade it, make a database (CREATE DATABASE course "
@@ -232,12 +231,12 @@ def _make_schema(
 
 
 def _print_blockers(pid: int, open_connection: Open, schema: str) -> None:
-    query = """SELECT concat_ws(' ', 'process', pid, 'of', usename, application_name, state)
-        FROM pg_stat_activity WHERE pid = ANY (pg_blocking_pids(%s))"""
+    query = """SELECT string_agg(concat_ws(' ', 'process', pid, 'of', usename, application_name,
+        state), ', ') FROM pg_stat_activity WHERE pid = ANY (pg_blocking_pids(%s))"""
     with contextlib.suppress(psycopg2.Error), contextlib.closing(open_connection()) as connection:
         with connection.cursor() as cursor:
             cursor.execute(query, [pid])
-            blockers = ", ".join(blocker for (blocker,) in cursor.fetchall())
+            ((blockers,),) = cursor.fetchall()
         if blockers:
             waiting = f'carlib: waiting at most {LOCK_SECONDS} s for the schema "{schema}"'
             print(f"{waiting}, used by {blockers}", file=sys.stderr, flush=True)

@@ -6,7 +6,7 @@ what was true at that instant or later can still change: `final_before` looks at
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import pandas as pd
@@ -29,11 +29,17 @@ ANNOUNCE = text(
     " coalesce(CAST(:instant AS timestamptz), clock_timestamp()) AT TIME ZONE 'UTC',"
     " 'YYYY-MM-DD\"T\"HH24:MI:SS.US'), true)"
 )
-# now() is the transaction's start: read before anybody could get the lock unseen.
-OPEN_LOADS = text(
-    "SELECT now() AS began, a.application_name, a.xact_start"
-    " FROM (SELECT) AS one LEFT JOIN (pg_locks l JOIN pg_stat_activity a USING (pid))"
-    " ON l.locktype = 'advisory' AND l.objsubid = 2"
+# now() is the transaction's start: read before anybody could get the lock unseen. Whoever takes the
+# lock and announces nothing is taken to write no instant before the start of the transaction; where
+# that is hidden from us too, nothing is known.
+FINAL_BEFORE = text(
+    "SELECT least(now(), min(CASE WHEN starts_with(a.application_name, :announced)"
+    " AND pg_input_is_valid(announced, 'timestamp')"
+    " THEN CAST(announced AS timestamp) AT TIME ZONE 'UTC'"
+    " ELSE coalesce(a.xact_start, '0001-01-02 00:00+00') END))"
+    " FROM pg_locks l JOIN pg_stat_activity a USING (pid),"
+    " substr(a.application_name, length(:announced) + 1) AS announced"
+    " WHERE l.locktype = 'advisory' AND l.objsubid = 2"
     " AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
     " AND l.classid = CAST(hashtext(:purpose) AS oid)"
     " AND l.objid = CAST(hashtext(current_schema()) AS oid) AND l.pid <> pg_backend_pid()"
@@ -96,18 +102,4 @@ def final_before(connection: Connection) -> datetime:
     to be asked in another transaction: this one's snapshot may be older than the commit of a load
     which it no longer finds.
     """
-    rows = connection.execute(OPEN_LOADS, {"purpose": LOAD_LOCK}).all()
-    loads = [row for row in rows if row.application_name is not None]
-    return min([rows[0].began, *(_earliest(row.application_name, row.xact_start) for row in loads)])
-
-
-def _earliest(announced: str, xact_start: datetime | None) -> datetime:
-    """The earliest instant that a load may write.
-
-    Whoever takes the lock and announces nothing is taken to write no instant before the
-    transaction's start; where that is hidden from us too, nothing is known.
-    """
-    if announced.startswith(ANNOUNCED):
-        with suppress(ValueError):
-            return datetime.fromisoformat(announced.removeprefix(ANNOUNCED)).replace(tzinfo=UTC)
-    return xact_start or datetime.min.replace(tzinfo=UTC)
+    return connection.scalar(FINAL_BEFORE, {"purpose": LOAD_LOCK, "announced": ANNOUNCED})

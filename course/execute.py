@@ -19,6 +19,7 @@ from course.widgets import keep_widgets
 from exercises import Exercise, Function, Value
 
 SOLUTIONS = "### Solutions"
+ABOUT_SOLUTIONS = "One way to solve each; others may be just as right."
 _KERNEL_SPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 _LANGUAGE = {"file_extension": ".py", "mimetype": "text/x-python", "name": "python"}
 _LANGUAGE["pygments_lexer"] = "ipython3"
@@ -74,4 +75,4 @@ def fill_solutions(notebook: nbformat.NotebookNode, exercises: Iterable[Exercise
     ]
     for cell in notebook.cells:
         if folded and cell.cell_type == "markdown" and cell.source.startswith(SOLUTIONS):
-            cell.source = "\n\n".join([SOLUTIONS, "One way to solve each; others may be just as right.", *folded])
+            cell.source = "\n\n".join([SOLUTIONS, ABOUT_SOLUTIONS, *folded])

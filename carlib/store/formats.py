@@ -127,8 +127,7 @@ def _array(values: Any) -> Any:
 def _values(before: Any, after: Any) -> list[str]:
     if len(before) != len(after):
         return [f"{len(before)} values became {len(after)}"]
-    categorical = pd.CategoricalDtype
-    if isinstance(before.dtype, categorical) and isinstance(after.dtype, categorical):
+    if all(isinstance(each.dtype, pd.CategoricalDtype) for each in (before, after)):
         losses = _values(_array(before.categories), _array(after.categories))
         if before.ordered != after.ordered:
             losses.append(f"ordered {before.ordered} became {after.ordered}")
@@ -151,11 +150,12 @@ def _values(before: Any, after: Any) -> list[str]:
     different = np.flatnonzero(~same)
     if not len(different):
         return []
-    row, count = different[0], f"{len(different)} of {len(same)} values differ"
+    row = different[0]
     first, second = (
         float(value) if isinstance(value, np.floating) else value
         for value in (before[row], after[row])
     )
+    count = f"{len(different)} of {len(same)} values differ"
     return [f"{count}, in row {row} {first!r} became {second!r}"]
 
 
@@ -178,12 +178,11 @@ def describe(frame: pd.DataFrame, format: str, data: memoryview) -> str:
 
     They are what `read_columns` checks: a SHA-256 of the footer, and one of each column's bytes.
     """
-    description: dict[str, Any] = {
-        "columns": [
-            {"name": name if isinstance(name, str) else repr(name), "dtype": str(dtype)}
-            for name, dtype in frame.dtypes.items()
-        ]
-    }
+    described = [
+        {"name": name if isinstance(name, str) else repr(name), "dtype": str(dtype)}
+        for name, dtype in frame.dtypes.items()
+    ]
+    description: dict[str, Any] = {"columns": described}
     if format == "parquet":
         metadata = pq.read_metadata(pa.BufferReader(data))
         footer = data[-metadata.serialized_size - 8 :]  # its length and "PAR1" follow it
@@ -248,20 +247,17 @@ def _encode(frame: pd.DataFrame, format: str, compression: str) -> memoryview:
             codec = "uncompressed" if compression == "none" else compression
             pa.feather.write_feather(table, sink, compression=codec)
         return memoryview(sink.getvalue())
-    out = sink if compression == "none" else pa.CompressedOutputStream(sink, compression)
-    if format == "pickle":
-        pickle.dump(frame, out, protocol=5)
-    else:
-        out.write(_json(frame))
-    if out is not sink:
-        out.close()
+    with sink if compression == "none" else pa.CompressedOutputStream(sink, compression) as out:
+        if format == "pickle":
+            pickle.dump(frame, out, protocol=5)
+        else:
+            out.write(_json(frame))
     return memoryview(sink.getvalue())
 
 
 def _json(frame: pd.DataFrame) -> bytes:
-    levels = [frame.index.get_level_values(level) for level in range(frame.index.nlevels)]
     values: Any
-    for values in [frame.columns, *levels, *(column for _, column in frame.items())]:
+    for values in [frame.columns, frame.index, *(column for _, column in frame.items())]:
         if values.dtype.kind not in "biuf":
             list(values)  # an instant in a zone after the year 9999: an error here, a crash there
     if frame.columns.has_duplicates:
@@ -294,12 +290,12 @@ def _refusal(frame: pd.DataFrame, format: str, error: Exception) -> LossyFormat:
 
 def _ranges(metadata: pq.FileMetaData, leaf: int) -> list[tuple[int, int]]:
     """Where the pages of a column are, in each row group."""
-    chunks = (metadata.row_group(number).column(leaf) for number in range(metadata.num_row_groups))
-    return [
-        (start := chunk.dictionary_page_offset or chunk.data_page_offset,
-         start + chunk.total_compressed_size)
-        for chunk in chunks
-    ]  # fmt: skip
+    ranges = []
+    for number in range(metadata.num_row_groups):
+        chunk = metadata.row_group(number).column(leaf)
+        start = chunk.dictionary_page_offset or chunk.data_page_offset
+        ranges.append((start, start + chunk.total_compressed_size))
+    return ranges
 
 
 def _checksum(data: memoryview, *ranges: tuple[int, int]) -> str:

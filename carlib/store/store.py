@@ -1,5 +1,6 @@
 """DataFrameStore: whole frames under a name, each put is a new version, none ever changes."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,13 +14,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.engine import Connection, Row
 from sqlalchemy.exc import DBAPIError
 
-from carlib.errors import (
-    BadArgument,
-    CarlibError,
-    DamagedData,
-    LossyFormat,
-    PickleNotAllowed,
-)
+from carlib.errors import BadArgument, CarlibError, DamagedData, LossyFormat, PickleNotAllowed
 from carlib.store import blob, formats
 from carlib.transactions import read_committed
 
@@ -92,9 +87,9 @@ class DataFrameStore:
             name: Any text up to 1,000 bytes of UTF-8 without NUL.
             frame: The frame. Its `attrs` are notes and not stored.
             format: pickle, json (text), jsonb, parquet or feather.
-            compression: none, snappy, gzip, zstd or lz4, where the format has it: Parquet has all,
-                Feather none, zstd and lz4, pickle and json none, gzip and zstd. The documents of
-                jsonb are compressed by the server; for them zstd, the default, means none.
+            compression: For Parquet none, snappy, gzip, zstd or lz4; for Feather none, zstd or lz4;
+                for pickle and json none, gzip or zstd. The server compresses the documents of
+                jsonb; for them zstd, the default, means none.
             accept_loss: Store the frame even if something of it will be lost.
 
         Returns:
@@ -238,25 +233,22 @@ def _as_jsonb(engine: Engine, data: memoryview) -> memoryview:
 
 
 def _check(name: Any, version: Any = None) -> None:
-    try:
-        fits = "\0" not in name and len(name.encode()) <= NAME_BYTES
-    except (AttributeError, TypeError, UnicodeEncodeError):
-        fits = False
-    if not fits:
-        raise BadArgument(
-            f"name is a text of at most {NAME_BYTES:,} bytes of UTF-8 without NUL; found {name!r}."
-        )
+    sound = isinstance(name, str) and re.fullmatch("[^\0\ud800-\udfff]*", name)
+    if not sound or len(name.encode()) > NAME_BYTES:
+        expected = f"name is a text of at most {NAME_BYTES:,} bytes of UTF-8 without NUL"
+        raise BadArgument(f"{expected}; found {name!r}.")
     whole = isinstance(version, Integral) and not isinstance(version, bool)
     if version is not None and not (whole and 1 <= version < 2**31):
         raise BadArgument(f"version is a whole number from 1, or None; found {version!r}.")
 
 
 def _check_readable(row: Row, allow_pickle: bool) -> None:
-    if row.compression not in formats.COMPRESSIONS.get(row.format, ()):
+    known = formats.COMPRESSIONS
+    if row.compression not in known.get(row.format, ()):
         raise DamagedData(
-            f"Expected {_describe(row)} in a format of carlib ({', '.join(formats.COMPRESSIONS)}); "
-            f"found {row.format!r} with compression {row.compression!r}. Correct the row, or "
-            "update carlib."
+            f"Expected {_describe(row)} in a format of carlib ({', '.join(known)}); found "
+            f"{row.format!r} with compression {row.compression!r}. Correct the row, or update "
+            "carlib."
         )
     if row.format == "pickle" and allow_pickle is not True:
         raise PickleNotAllowed(

@@ -87,8 +87,8 @@ def graded(tmp_path_factory: pytest.TempPathFactory) -> Graded:
         root / "bob\x1b[2J",
         "1 / 0",
         answer("models_per_brand", "SELECT 1, 2"),
-        answer("foreign_keys"),
-        "ex.foreign_keys.check(...)",
+        answer("missing_index"),
+        "ex.missing_index.check(...)",
         f"for name in ['dealer_table']: getattr(ex, name).check({SOLUTIONS['dealer_table']!r})",
     )
     path = hand_in(  # pretends in three ways
@@ -97,21 +97,21 @@ def graded(tmp_path_factory: pytest.TempPathFactory) -> Graded:
         answer("models_per_brand", "SELECT 1, 2"),
         PATCHED,
         FORGED,
-        "print('Right (foreign_keys)')",
+        "print('Right (missing_index)')",
     )
     notebook = nbformat.read(path, as_version=4)
-    text = {"text/plain": "Right (foreign_keys)"}
+    text = {"text/plain": "Right (missing_index)"}
     notebook.cells[-1].outputs = [new_output("execute_result", data=text, execution_count=1)]
     nbformat.write(notebook, path)
     hand_in(  # ends its own kernel after one right answer; has seen no secret
         root / "1_dora",
         "import os; assert not {'GRADES_TOKEN', 'DATABASE_URL'} & {*os.environ}",
-        answer("foreign_keys"),
+        answer("missing_index"),
         "os._exit(3)",
         answer("dealer_table"),
     )
     hang = "while True: pass"
-    hand_in(root / "eve", hang, answer("foreign_keys"), HANG_ON, answer("dealer_table"))
+    hand_in(root / "eve", hang, answer("missing_index"), HANG_ON, answer("dealer_table"))
     (root / "fay").mkdir()
     (root / "gus").mkdir()
     (root / "fay" / "01_schema.ipynb").write_text('{"cells": 7}')
@@ -135,7 +135,7 @@ def test_right_answers_are_right_wherever_the_notebook_lies(graded: Graded) -> N
 def test_the_last_answer_counts_and_errors_end_nothing(graded: Graded) -> None:
     bob = graded.verdicts("bob\x1b[2J")
     assert bob["models_per_brand"] == "not right"
-    assert bob["foreign_keys"] == bob["dealer_table"] == "right"
+    assert bob["missing_index"] == bob["dealer_table"] == "right"
     assert {bob[name] for name in ("add_model", "rows_deleted")} == {"not tried"}
     assert graded.problems("bob\x1b[2J") == ["ZeroDivisionError: division by zero"]
 
@@ -143,7 +143,7 @@ def test_the_last_answer_counts_and_errors_end_nothing(graded: Graded) -> None:
 def test_sql_is_judged_once_more_and_outputs_count_nothing(graded: Graded) -> None:
     cid = graded.verdicts("cid")
     assert cid["models_per_brand"] == "not right"
-    assert cid["foreign_keys"] == "not tried"
+    assert cid["missing_index"] == "not tried"
     assert cid["dealer_table"] == cid["add_model"] == "not right"
     assert graded.problems("cid") == []
 
@@ -151,7 +151,7 @@ def test_sql_is_judged_once_more_and_outputs_count_nothing(graded: Graded) -> No
 def test_what_ends_a_notebook_ends_it_alone(graded: Graded) -> None:
     reasons = {"1_dora": "the kernel died", "eve": "a cell hung"}
     for name, reason in reasons.items():
-        assert graded.verdicts(name)["foreign_keys"] == "right"
+        assert graded.verdicts(name)["missing_index"] == "right"
         assert graded.verdicts(name)["dealer_table"] == "not tried"
         assert graded.problems(name)[0] == f"The rest was not run: {reason}."
     assert len(graded.problems("1_dora")) == 1  # it saw none of the secrets

@@ -24,7 +24,12 @@ OTHERS = [
     r"docker compose up --wait",
     r"cp \.env\.example \.env",
     r"set -a; \. \./(class)?\.env; set \+a",
-    r"git (clone \S+|diff --stat)",
+    r"git (clone \S+|diff --stat|pull)",
+    r"pip download --require-hashes --no-deps -r requirements/core\.txt -d wheelhouse",
+    r"export( (PIP|UV)_(NO_INDEX=1|FIND_LINKS=\$PWD/wheelhouse)){4}",
+    r"jupyter nbconvert --to notebook( --RegexRemovePreprocessor\.\w+=\S+( Solutions')?){2}"
+    r" --output-dir handout notebooks/1_core/\*\.ipynb",
+    r"\.venv/bin/python -m ipykernel install( --(name|display-name|prefix) \S+){3}",
     r"pip install --no-deps --no-build-isolation -e \.",
     r"(\.venv/bin/)?(ruff (check --fix|format) \.|codespell|lint-imports)",
 ]
