@@ -22,6 +22,7 @@ from nbval.plugin import get_sanitize_patterns
 from nbval_lessons import SANITIZE, validate
 from notebook_form import TEMPLATE
 
+import carlib
 from course.lessons import Lesson, find_lessons
 from course.run import run_lessons
 from servers.postgres import EmbeddedServer
@@ -73,6 +74,22 @@ def test_other_parameters_give_other_results(
     shown = re.compile(rf"(?<![\d,.]){f'{rows:,}'.replace(',', ',?')}(?![\d,.]\d)")
     assert shown.search(" ".join(executed.values()))
     assert not shown.search(" ".join(committed.values()))
+
+
+@pytest.mark.slow
+def test_lesson_2_takes_a_file_with_our_names_and_others_beside_them(
+    database_url: str, tmp_path: Path
+) -> None:
+    """As the README shows it; what is left out is said."""
+    path = tmp_path / "dealer.csv"
+    cars = carlib.generate_cars(50, seed=3).assign(mileage=1, **{"dealer, city": "Köln"})
+    cars.to_csv(path, index=False)
+    values = {"rows": 1000, "cars_file": str(path), "schema": "own_file"}
+    lessons = [lesson for lesson in LESSONS if lesson.name == "02_initial_load"]
+    course = run_lessons(lessons, tmp_path / "out", values=values, database_url=database_url)
+    shown = course.lessons[0].notebook.read_text(encoding="utf-8")
+    assert "left out: mileage, dealer, city" in shown
+    assert "50 inserted, 0 rejected" in shown
 
 
 def _compared_outputs(notebook: nbformat.NotebookNode) -> dict[str, str]:
