@@ -31,6 +31,7 @@ exclude_patterns = [
     "workbook",
 ]
 
+suppress_warnings = ["misc.highlighting_failure"]  # the lexer for sql knows no $$
 nb_execution_mode = "off"
 nb_merge_streams = True
 nb_render_image_options = {"alt": "A chart drawn by the code above"}
