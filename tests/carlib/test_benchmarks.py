@@ -109,7 +109,7 @@ def test_each_way_gives_back_the_bytes_it_was_given(engine: Engine, tmp_path, wa
 
 
 def test_bytes_that_come_back_changed_stop_the_run(engine: Engine, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(blobs.store_module, "_read", lambda *_: memoryview(b"other"))
+    monkeypatch.setattr(blobs.store_rows, "fetch_all", lambda *_: memoryview(b"other"))
     ways, _ = blobs._ways(engine, 50, tmp_path / "blob", Options([50], 1, []))
     ways[f"{blobs.STORE}: put"]()
     with pytest.raises(RuntimeError, match="give back the bytes"):

@@ -21,7 +21,15 @@ from course.widgets import STATE, VIEW
 
 ROOT = Path(__file__).parents[2]
 SOURCES = [
-    *("*.md", "LICENSE*", "docs/**/*", "benchmarks/*", "notebooks/*/*.ipynb", "course/*.sql"),
+    *(
+        "*.md",
+        "LICENSE*",
+        "docs/**/*",
+        "benchmarks/*",
+        "carlib/*.md",
+        "notebooks/*/*.ipynb",
+        "course/*.sql",
+    ),
     "docker-compose.yml",
 ]
 EXTRA = "notebooks/9_extra/01_odd.html"

@@ -66,7 +66,8 @@ def test_run_all_and_the_widget(lesson: Lesson, course: Course, engine: Engine) 
     for cell in cells:
         for output in cell["outputs"]:
             assert output["output_type"] != "error", (output["ename"], output["evalue"], cell)
-            assert output.get("name") != "stderr", (output["text"], cell)
+            if output.get("name") == "stderr":  # said where a start takes longer than 2 s
+                assert output["text"].startswith("carlib: waiting for "), (output["text"], cell)
     assert [cell["source"] for cell in cells if cell["kind"] == "code" and not cell["count"]] == []
     shown = [at for at, cell in enumerate(cells) if any(map(is_widget, cell["outputs"]))]
     assert len(shown) == (lesson.name in CASES), "a widget needs a case in widget_cases.py"

@@ -116,6 +116,8 @@ def test_in_any_order_and_two_at_once_on_a_server_that_the_first_one_starts() ->
     paths = random.Random(seed).sample([lesson.path for lesson in LESSONS], len(LESSONS))
     folder = Path(tempfile.mkdtemp(prefix="carlib-lessons-"))  # not tmp_path, as in conftest
     environment = {"CARLIB_DATA_DIR": str(folder)}
+    with EmbeddedServer(folder):  # made beforehand: a start that takes long is announced on stderr
+        pass
     try:
         with ThreadPoolExecutor(max_workers=2) as pool:
             validations = list(pool.map(lambda path: validate(path, environment), paths))

@@ -81,7 +81,7 @@ def test_the_copy_button_copies_the_code_alone(site: Site, page: Page) -> None:
     page.keyboard.press("Control+v")
     code = page.locator("body > textarea").input_value()
     assert code.strip() == cell.locator("pre").inner_text().strip()
-    assert "engine = connect(" in code
+    assert "connect(schema=schema" in code
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
