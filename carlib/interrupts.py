@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -53,7 +54,7 @@ def _interruptible(connection: Connection) -> Iterator[None]:
         signal.set_wakeup_fd(before)
         yield
         return
-    listener.interrupted, listener.working = False, connection
+    listener.interrupted, listener.working = False, [connection]
     signal.signal(signal.SIGINT, listener.note)
     try:
         yield
@@ -73,7 +74,7 @@ class _Listener:
 
     def __init__(self) -> None:
         self.process, self.interrupted = os.getpid(), False
-        self.working: Connection | None = None
+        self.working: list[Connection] | None = None  # a new list for each statement
         self._reader, self.writer = socket.socketpair()
         self.writer.setblocking(False)
         threading.Thread(target=self._listen, name="carlib interrupts", daemon=True).start()
@@ -84,9 +85,10 @@ class _Listener:
     def _listen(self) -> None:
         while received := self._reader.recv(1):
             working = self.working
-            if received[0] == signal.SIGINT and working is not None:
+            while received[0] == signal.SIGINT and working and working is self.working:
                 with suppress(psycopg2.Error):  # closed: nothing is left to cancel
-                    working.cancel()
+                    working[0].cancel()
+                time.sleep(0.2)  # again, if the interrupt came before the statement began
 
 
 _listener: _Listener | None = None
