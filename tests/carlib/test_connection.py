@@ -2,18 +2,23 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from psycopg2.extensions import connection as Connection
+from psycopg2.extensions import cursor
 from sqlalchemy import Engine, inspect, make_url
 from sqlalchemy.exc import ProgrammingError
 
 from carlib import connection as room
+from carlib import interrupts
 from carlib.connection import connect
 from carlib.errors import BadArgument, ConnectionFailed
 from servers.postgres import EmbeddedServer, temporary_server
@@ -219,3 +224,24 @@ def test_a_fresh_schema_waits_for_others_says_so_and_gives_up(
         again = make_engine(schema_name, fresh=True)
         release.join()
     assert inspect(again).get_table_names() == []
+
+
+def test_an_interrupt_that_comes_before_its_statement_begins_ends_it(engine: Engine) -> None:
+    """Between taking over interrupts and sending the statement, there is nothing to cancel yet."""
+
+    def interrupted_too_early(driver: Connection, plain: cursor) -> None:
+        with interrupts._interruptible(driver):
+            signal.raise_signal(signal.SIGINT)
+            time.sleep(0.05)
+            plain.execute("SELECT pg_sleep(8)")
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may ignore it
+    try:
+        with engine.connect() as connection:
+            driver = connection.connection.driver_connection
+            started = time.monotonic()
+            with driver.cursor(cursor_factory=cursor) as plain, pytest.raises(KeyboardInterrupt):
+                interrupted_too_early(driver, plain)
+            assert time.monotonic() - started < 5
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -20,6 +20,14 @@ FOREVER = "SELECT pg_sleep(120)"
 SOON = 60  # seconds; less than for ever, and a slow machine has time
 
 
+@pytest.fixture(autouse=True)
+def python_handles_interrupts() -> Iterator[None]:
+    """A program that a shell started in the background inherits that interrupts are ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def interrupt() -> None:
     """What Ctrl-C in a terminal and Interrupt in JupyterLab do."""
     if sys.platform == "win32":
