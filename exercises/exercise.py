@@ -11,6 +11,12 @@ from exercises.results import Results
 from exercises.sandbox import Sandbox
 
 
+def small_table(*rows: str) -> str:
+    """Return lines to show in a question as a small table, in a typewriter face."""
+    width = max(map(len, rows))
+    return "".join(f"\n`{row:{width}}`".replace(" ", "\u00a0") for row in rows) + "\n"
+
+
 @dataclass(frozen=True, kw_only=True)
 class WrongAnswer:
     """A typical mistake, recognized by the result or the error that it gives."""

@@ -2,13 +2,8 @@
 
 import pandas as pd
 
-from exercises.exercise import Setup, WrongAnswer
+from exercises.exercise import Setup, WrongAnswer, small_table
 from exercises.kinds import Change, Function, Query
-
-
-def _lines(*rows: str) -> str:
-    """Lines of a small table, set in a typewriter face with their spaces kept."""
-    return "".join(f"\n`{row}`".replace(" ", "\u00a0") for row in rows) + "\n"
 
 
 def _arrivals() -> pd.DataFrame:
@@ -24,7 +19,7 @@ COPY_CARS = Function(
         " which copies these three columns of a frame into it by one COPY. The frame's columns may "
         "come in any order, with others beside them, and its index means nothing. The check calls "
         "it with this frame, and with its first row alone:"
-        + _lines(
+        + small_table(
             "price   vin  color           seller",
             "9000.0  C-1  Red             Ann",
             "8500.5  C-2  Blue, metallic  Bob",
@@ -82,7 +77,7 @@ ADD_MODELS = Change(
     question=(
         "A table `staging (brand, model, vin)` holds the five cars below. All their brands are in "
         "`car_brand`; Borgward's Isabella is in `car_model` already."
-        + _lines(
+        + small_table(
             "brand     model     vin",
             "Borgward  Isabella  M-1",
             "Borgward  Hansa     M-2",
@@ -154,7 +149,7 @@ UNLOADABLE = Query(
     question=(
         "A table `staging (line, price)` holds prices as they came, as text. Which lines can't be "
         "loaded, because the price is missing, is no number, or is negative? NaN is no number."
-        + _lines(
+        + small_table(
             "line  price      loadable",
             "   1  9000       yes",
             "   2  $10,900    no",
@@ -237,7 +232,7 @@ LOAD_BATCHES = Function(
         "a car that is refused is left out as a whole, the others stay. It returns the numbers of "
         "the batches left out, counted from 0. A batch is a list of dictionaries; the check calls "
         "it with no batch at all, and with these:"
-        + _lines(
+        + small_table(
             "batch  vin  price",
             "    0  A-1   9000",
             "    0  A-2   8000",

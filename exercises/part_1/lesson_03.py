@@ -2,15 +2,8 @@
 
 import pandas as pd
 
-from exercises.exercise import Setup, WrongAnswer
+from exercises.exercise import Setup, WrongAnswer, small_table
 from exercises.kinds import Change, Function, Query
-
-
-def _table(*rows: str) -> str:
-    """A small table, set in a typewriter face with its spaces kept."""
-    width = max(map(len, rows))
-    return "".join(f"\n`{row:{width}}`".replace(" ", "\u00a0") for row in rows) + "\n"
-
 
 # Six Wartburgs, two of them without a color.
 _CARS = """
@@ -40,7 +33,7 @@ CHANGED_CARS = Query(
     question=(
         "On the left the cars that we have, on the right a table `delta (vin, price, color)` with "
         "what has come; a dash stands for NULL."
-        + _table(
+        + small_table(
             "car_info                delta",
             "vin  price  color       vin  price    color",
             "W-1  2300   Red         W-1  2100     Red",
@@ -141,7 +134,7 @@ GUARDED_UPSERT = Change(
         "it into `car_info`, in one statement, as an upsert: a new car is inserted, available "
         "(`status` true); a known one gets the delta's color and price. A car that has both "
         "already is not written again."
-        + _table(
+        + small_table(
             "car_info                delta                   then",
             "vin  price  color       vin  price  color",
             "W-1  2300   Red         W-1  2100   Red         written",
@@ -259,7 +252,7 @@ UPSERT_WITH_HISTORY = Change(
         "ones get the delta's color and price, and the values that these had before go to "
         "`car_info_history`. All of it happens at `'1990-11-15 11:00Z'`, which is also the "
         "`valid_from` of what is written; the cars hold their values since 1 January 1990."
-        + _table(
+        + small_table(
             "car_info                delta                   history",
             "vin  price  color       vin  price  color       price  color",
             "W-1  2300   Red         W-1  2100   Red         2300   Red",
@@ -387,7 +380,7 @@ COMPARE_FRAMES = Function(
         "each VIN once in it, in any order. It returns a list of the VINs that are in both and "
         "whose color or price differs. A missing value, shown as a dash, is equal to a missing "
         "value and to nothing else. The check calls it with these two frames, among others:"
-        + _table(
+        + small_table(
             "old                     new                     changed",
             "vin  color     price    vin  color    price",
             "W-0  Red       100      -",

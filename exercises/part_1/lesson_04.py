@@ -1,13 +1,7 @@
 """Exercises of lesson 4, the history: versions, the fleet on a day, steps, logging a change."""
 
-from exercises.exercise import Setup, WrongAnswer
+from exercises.exercise import Setup, WrongAnswer, small_table
 from exercises.kinds import Change, Query
-
-
-def _table(*rows: str) -> str:
-    """A small table, set in a typewriter face with its spaces kept."""
-    return "".join(f"\n`{row}`".replace(" ", "\u00a0") for row in rows) + "\n"
-
 
 # Cars as they were before, at and after the instant that is asked for, 1990-10-03 00:00+01.
 _WARTBURGS = """
@@ -50,7 +44,7 @@ PRICE_HISTORY = Query(
     question=(
         "The two tables have three versions of the car with the VIN `W-1`, besides those of other "
         "cars; the times are Berlin's."
-        + _table(
+        + small_table(
             "car_info_history                            car_info",
             "price  valid_from        timestamp          price  valid_from",
             "2300   1990-01-15 09:00  1990-07-01 00:00   1500   1990-10-03 00:00",
@@ -123,7 +117,7 @@ FLEET_AS_OF = Query(
     question=(
         "Here are all versions of seven Wartburgs. Those with an end are in `car_info_history`, "
         "the others in `car_info`; the times are Berlin's."
-        + _table(
+        + small_table(
             "vin  price  from              until              then",
             "W-1  2300   1990-01-15 09:00  1990-07-01 00:00",
             "W-1  2000   1990-07-01 00:00  1990-10-03 00:00",
@@ -257,7 +251,7 @@ PRICE_STEPS = Query(
     question=(
         "A view `car_version (vin, price, valid_from)` has all versions of the Wartburgs, past and "
         "present, in no order. These are some of them; the times are Berlin's."
-        + _table(
+        + small_table(
             "vin  price  valid_from        difference",
             "W-1  2300   1990-01-15 09:00",
             "W-1  2000   1990-07-01 00:00  -300",
@@ -373,7 +367,7 @@ LOGGED_CHANGE = Change(
         "The car with the VIN `W-1` costs 1400 from noon of 15 November 1990 on, in Berlin "
         "(`1990-11-15 12:00+01`). Change it, and keep what it was, as an `update`, in one "
         "statement, so that neither happens without the other."
-        + _table(
+        + small_table(
             "                  price  valid_from        timestamp",
             "car_info before   1500   1990-10-03 00:00",
             "car_info after    1400   1990-11-15 12:00",
