@@ -1,4 +1,4 @@
-"""Shows what JupyterLab would draw: widgets as they stood at the end."""
+"""Shows what JupyterLab would draw: widgets as they stood at the end, hidden code folded."""
 
 import re
 from collections.abc import Iterator
@@ -18,6 +18,9 @@ def prepare_notebook(app: Sphinx, docname: str, source: list[str]) -> None:
         return
     notebook = nbformat.reads(source[0], as_version=4)
     freeze_widgets(notebook)
+    for cell in notebook.cells:
+        if cell.metadata.get("jupyter", {}).get("source_hidden"):
+            cell.metadata.tags = [*cell.metadata.get("tags", []), "hide-input"]
     for data in _outputs(notebook):
         if is_widget(data.get("text/plain", "")):
             data["text/html"] = _framed(data.get("text/html", ""))
