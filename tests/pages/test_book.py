@@ -77,7 +77,9 @@ def test_a_lesson_is_shown_whole(site: Site, lesson: Lesson) -> None:
     assert len(page.select("div.cell_input")) == len(code)
     assert len(page.select("table.dataframe")) >= sum(tables)
     assert len(page.select(".admonition.trap")) == len(re.findall(r"^> \*\*Trap", texts, re.M))
-    assert len(page.select("details:not(.toc-drawer, nav *)")) == texts.count("<details>")
+    folded = sum(cell.metadata.get("jupyter", {}).get("source_hidden", False) for cell in code)
+    details = page.select("details:not(.toc-drawer, nav *)")
+    assert len(details) == texts.count("<details>") + folded
     states = page.select(".widget-state")
     assert len(states) == sum("import ipywidgets" in cell.source for cell in code)
     assert len([state for state in states if state.find("b")]) == sum(kept)

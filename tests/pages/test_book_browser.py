@@ -91,6 +91,7 @@ def test_texts_stand_out_from_what_is_behind_them(site: Site, page: Page, theme:
         page.goto((site.folder / name).as_uri())
         assert page.locator("html").get_attribute("data-theme") == theme
         page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+        page.evaluate("document.getAnimations().forEach(one => one.finish())")  # they fade in
         assert faint_texts(page, "article") == [], name
 
 
